@@ -1,0 +1,1 @@
+"""Benchmarks of fastconv beside what it replaces, for asv."""

@@ -1,0 +1,19 @@
+"""Convolution for NumPy arrays on CPUs, as fast as the machine can."""
+
+from . import image, kernels
+from ._convolve import convolve, convolve2d, correlate, correlate2d
+from ._runtime import get_workers, set_workers, show_config
+from ._version import __version__
+
+__all__ = [
+    "__version__",
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "get_workers",
+    "image",
+    "kernels",
+    "set_workers",
+    "show_config",
+]

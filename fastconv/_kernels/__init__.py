@@ -1,0 +1,1 @@
+"""The kernels, in a folder for each instruction set and element type that was built."""

@@ -1,0 +1,423 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""Cross-correlation of planes: one driver for signals, lines of N-D arrays, images and colour images.
+
+    out[b, i, j] = sum_p sum_q h[p, q] X[b, start0 + i stride0 + p dilation0, start1 + j stride1 + q dilation1]
+
+X is the plane x[b] continued by a boundary. The output is cut into blocks, shared among the threads:
+
+- a block that lies inside reads x in place;
+- a block that reaches over the rim, or whose input is not stored as the tiles need it (strided, converted,
+  every n-th column), is first packed into scratch memory with the boundary in it, sorted by column phase.
+
+So a boundary costs only where there is one, and the tiles (tiles.pxd) know of none of this. The kernel's shape
+chooses the tile: one row goes by lines, all else by planes; a separable kernel does its rows by lines into
+scratch, then its columns from there, while the block is in cache. How the output is cut does not change any
+sum, so the result is the same for every number of workers.
+
+Arrays come as ndarrays and are walked by pointer and stride: taking three memoryviews costs more than a small
+call has to spend.
+"""
+from cython.parallel cimport prange, threadid
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from .tiles cimport CONVERTS, LANES, ROWS, Plane, elem, elem_in, elem_out, line, plane, read, write
+
+cdef enum:
+    FILL = 0            # v v | a b c d | v v
+    WRAP = 1            # c d | a b c d | a b
+    SYMM = 2            # b a | a b c d | d c
+    MIRROR = 3          # c b | a b c d | c b
+    NEAREST = 4         # a a | a b c d | d d
+
+BOUNDARIES = {"fill": FILL, "wrap": WRAP, "symm": SYMM, "mirror": MIRROR, "nearest": NEAREST}
+
+cdef enum:
+    MAX_BATCH = 32              # dimensions of a batch of planes
+    SMALL_BYTES = 1 << 14       # an output this small is one packed block: a rim of eight would cost more
+    BLOCK_BYTES = 1 << 18       # of input in a block: it stays in L2
+    LONGEST = 1 << 14           # elements of a row in a block
+    STEP = 1 << 27              # multiply-adds of each thread between two looks for Ctrl-C
+    SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
+    PAGE = 64                   # scratch areas start on a cache line
+
+cdef extern from "Python.h":
+    const Py_ssize_t NOWHERE "PY_SSIZE_T_MIN"
+
+cdef struct Job:
+    const char *x               # the first plane, and its rows and columns
+    Py_ssize_t height, width
+    Py_ssize_t xs0, xs1         # strides in bytes
+    char *out
+    Py_ssize_t rows, columns
+    Py_ssize_t os0, os1
+    Py_ssize_t start0, start1
+    Py_ssize_t stride0, stride1
+    Py_ssize_t dilation0, dilation1
+    Py_ssize_t group            # interleaved channels: columns i and i + group are neighbours
+    Py_ssize_t kh, kw
+    const elem *h               # [kh, kw]; row taps [kw] where there are column taps
+    const elem *column          # [kh], or NULL
+    Py_ssize_t *offset          # [kw]: where a kernel column stands in a row that the tiles read
+    int boundary
+    elem fill
+    int batch_ndim
+    Py_ssize_t batch_shape[MAX_BATCH]
+    Py_ssize_t batch_xs[MAX_BATCH]
+    Py_ssize_t batch_os[MAX_BATCH]
+    bint pack, stage            # no block can read x, write out, in place
+    # the grid of blocks: cuts[0] .. cuts[n] on each axis
+    Py_ssize_t *row_cuts
+    Py_ssize_t *column_cuts
+    Py_ssize_t row_blocks, column_blocks
+    # scratch memory of a thread: where its parts start, in bytes, and their rows, in elements
+    Py_ssize_t packed_at, middle_at, staging_at, scratch_bytes
+    Py_ssize_t phase, middle_ld, staging_ld
+
+
+# --- packing --------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept nogil:
+    """Where index i of an axis of n that a boundary continues is found; NOWHERE: it is the fill value."""
+    cdef Py_ssize_t period
+    if 0 <= i < n:
+        return i
+    if boundary == FILL:
+        return NOWHERE
+    if boundary == NEAREST:
+        return 0 if i < 0 else n - 1
+    if boundary == MIRROR and n == 1:
+        return 0
+    period = n if boundary == WRAP else 2 * n if boundary == SYMM else 2 * n - 2
+    i %= period
+    if i < 0:
+        i += period
+    if i < n:
+        return i
+    return period - i - (1 if boundary == SYMM else 0)
+
+
+cdef inline Py_ssize_t column_source(const Job *job, Py_ssize_t i) noexcept nogil:
+    """The same for a column of x, whose channels do not mix; in bytes from the start of a row."""
+    cdef Py_ssize_t pixel, channel
+    if job.group == 1:
+        i = source(i, job.width, job.boundary)
+    else:
+        channel = i % job.group
+        if channel < 0:
+            channel += job.group
+        pixel = source((i - channel) // job.group, job.width // job.group, job.boundary)
+        i = NOWHERE if pixel == NOWHERE else pixel * job.group + channel
+    return NOWHERE if i == NOWHERE else i * job.xs1
+
+
+cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
+               Py_ssize_t columns, Py_ssize_t *where, elem *packed) noexcept nogil:
+    """A block of the continued plane   IN x   OUT packed[rows, stride1, phase]   TEMP where[stride1, phase].
+
+    Column j stands at [j % stride1, j // stride1], so that neighbouring outputs read neighbours.
+    """
+    cdef Py_ssize_t i, j, m, s, low = 0, high = 0, ld = job.phase * job.stride1
+    cdef elem *to
+    cdef const char *line
+    if job.stride1 == 1:                            # columns low .. high-1 lie inside, side by side
+        low = min(max(-column, 0), columns)
+        high = max(min(job.width - column, columns), low)
+    for s in range(job.stride1):
+        for m in range(job.phase):
+            j = m * job.stride1 + s
+            if low <= j < high:
+                continue
+            where[s * job.phase + m] = column_source(job, column + j) if j < columns else NOWHERE
+    for i in range(rows):
+        to = packed + i * ld
+        m = source(row + i, job.height, job.boundary)
+        if m == NOWHERE:
+            for j in range(ld):
+                to[j] = job.fill
+            continue
+        line = x + m * job.xs0
+        gather(job, to, line, where, 0, low)
+        copy_in(to + low, line + (column + low) * job.xs1, job.xs1, high - low)
+        gather(job, to, line, where, high, ld)
+
+
+cdef inline void gather(const Job *job, elem *to, const char *line, const Py_ssize_t *where,
+                        Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(first, last):
+        if where[j] == NOWHERE:
+            to[j] = job.fill
+        else:
+            to[j] = read(<const elem_in *> (line + where[j]))
+
+
+cdef inline void copy_in(elem *to, const char *line, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef const elem_in *side_by_side = <const elem_in *> line
+    if step != sizeof(elem_in):
+        for j in range(n):
+            to[j] = read(<const elem_in *> (line + j * step))
+    elif CONVERTS:
+        for j in range(n):
+            to[j] = read(side_by_side + j)
+    elif n > 0:
+        memcpy(to, line, n * sizeof(elem))
+
+
+cdef inline void copy_out(char *line, Py_ssize_t step, const elem *v, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef elem_out *side_by_side = <elem_out *> line
+    if step != sizeof(elem_out):
+        for j in range(n):
+            (<elem_out *> (line + j * step))[0] = write(v[j])
+    else:
+        for j in range(n):
+            side_by_side[j] = write(v[j])
+
+
+# --- a block --------------------------------------------------------------------------------------------
+
+cdef void correlate_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h,
+                         Py_ssize_t kh, Py_ssize_t kw, const Py_ssize_t *offset, Py_ssize_t stride,
+                         Py_ssize_t dilation, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    """out[rows, n] from rows of x by the tile that the kernel's shape asks for."""
+    cdef Py_ssize_t r
+    cdef Plane k
+    if kh == 1 and offset[kw - 1] == kw - 1:
+        for r in range(rows):
+            line(out + r * ldo, x + r * stride * ldx, h, kw, n)
+        return
+    k.h = h
+    k.offset = offset
+    k.columns = kw
+    if stride == 1:
+        # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
+        k.sections, k.rows, k.step = 1, kh, 0
+        k.ldx, k.ldo = dilation * ldx, dilation * ldo
+        for r in range(min(dilation, rows)):
+            plane(out + r * ldo, x + r * ldx, &k, (rows - r + dilation - 1) // dilation, n)
+    else:
+        k.sections, k.rows, k.step = kh, 1, dilation * ldx
+        k.ldx, k.ldo = stride * ldx, ldo
+        plane(out, x, &k, rows, n)
+
+
+cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Block `number` of the batch's grids of blocks."""
+    cdef const char *x = job.x
+    cdef char *out = job.out
+    cdef Py_ssize_t c = number % job.column_blocks, r, b, i
+    cdef Py_ssize_t row, column, height, width, rows, columns, n, ldx, ldo
+    cdef const elem *origin
+    cdef elem *to
+    cdef elem *middle
+    cdef bint staged
+    b = number // job.column_blocks
+    r = b % job.row_blocks
+    b //= job.row_blocks
+    for i in range(job.batch_ndim - 1, -1, -1):
+        x += b % job.batch_shape[i] * job.batch_xs[i]
+        out += b % job.batch_shape[i] * job.batch_os[i]
+        b //= job.batch_shape[i]
+
+    rows = job.row_cuts[r + 1] - job.row_cuts[r]
+    columns = job.column_cuts[c + 1] - job.column_cuts[c]
+    out += job.row_cuts[r] * job.os0 + job.column_cuts[c] * job.os1
+    row = job.start0 + job.row_cuts[r] * job.stride0
+    column = job.start1 + job.column_cuts[c] * job.stride1
+    height = (rows - 1) * job.stride0 + (job.kh - 1) * job.dilation0 + 1
+    width = (columns - 1) * job.stride1 + (job.kw - 1) * job.dilation1 + 1
+    n = max(columns, LANES)
+
+    if (not job.pack and columns >= LANES and row >= 0 and column >= 0
+            and height <= job.height - row and width <= job.width - column):
+        origin = <const elem *> (x + row * job.xs0 + column * job.xs1)
+        ldx = job.xs0 // <Py_ssize_t> sizeof(elem)
+    else:
+        to = <elem *> (scratch + job.packed_at)
+        pack(job, x, row, column, height, width, <Py_ssize_t *> scratch, to)
+        origin = to
+        ldx = job.phase * job.stride1
+
+    staged = job.stage or columns < LANES
+    to = <elem *> (scratch + job.staging_at) if staged else <elem *> out
+    ldo = job.staging_ld if staged else job.os0 // <Py_ssize_t> sizeof(elem)
+    if job.column == NULL:
+        correlate_rows(to, ldo, origin, ldx, job.h, job.kh, job.kw, job.offset, job.stride0, job.dilation0,
+                       rows, n)
+    else:
+        middle = <elem *> (scratch + job.middle_at)
+        correlate_rows(middle, job.middle_ld, origin, ldx, job.h, 1, job.kw, job.offset, 1, 1, height, n)
+        correlate_rows(to, ldo, middle, job.middle_ld, job.column, job.kh, 1, job.offset, job.stride0,
+                       job.dilation0, rows, n)
+    if staged:
+        for i in range(rows):
+            copy_out(out + i * job.os0, job.os1, to + i * ldo, columns)
+
+
+# --- the grid of blocks ---------------------------------------------------------------------------------
+
+cdef Py_ssize_t *cut(Py_ssize_t n, Py_ssize_t low, Py_ssize_t high, Py_ssize_t size,
+                     Py_ssize_t *count) noexcept nogil:
+    """Cuts 0 .. n at low and high, and into pieces of at most `size`; NULL if memory is out."""
+    cdef Py_ssize_t at = 0, k = 0, end
+    cdef Py_ssize_t *cuts = <Py_ssize_t *> malloc((n // size + 5) * sizeof(Py_ssize_t))
+    if cuts == NULL:
+        return NULL
+    cuts[0] = 0
+    while at < n:
+        end = low if at < low else high if at < high else n
+        at = min(at + size, end)
+        k += 1
+        cuts[k] = at
+    count[0] = k
+    return cuts
+
+
+cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
+    return (n + multiple - 1) // multiple * multiple
+
+
+cdef inline void inside(Py_ssize_t start, Py_ssize_t stride, Py_ssize_t reach, Py_ssize_t n,
+                        Py_ssize_t count, Py_ssize_t tile, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
+    """Outputs low .. high-1 see no boundary; the rim is widened to whole tiles where there is room."""
+    cdef Py_ssize_t first = 0 if start >= 0 else (-start + stride - 1) // stride
+    cdef Py_ssize_t last = (n - 1 - reach - start) // stride + 1 if n - 1 - reach - start >= 0 else 0
+    low[0] = min(up(first, tile), count)
+    high[0] = min(last, count)
+    if high[0] < count:
+        high[0] -= (tile - (count - high[0]) % tile) % tile
+    if high[0] <= low[0]:
+        low[0] = high[0] = 0
+
+
+cdef bint lay_out(Job *job) noexcept nogil:
+    """Chooses the blocks, and the scratch memory they need. False: out of memory."""
+    cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
+    cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
+    cdef Py_ssize_t item = sizeof(elem)
+    if job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
+        job.pack = True
+    area = job.kh + job.kw if job.column != NULL else job.kh * job.kw
+    bh = 32
+    if job.pack or job.column != NULL:              # rows above and below are packed or filtered again
+        bh = up(min(max(bh, 4 * reach0), 128), ROWS)
+    bh = min(bh, job.rows)
+    bw = min(job.columns, LONGEST, max(up(BLOCK_BYTES // (bh * item), LANES), LANES))
+    while bh * bw > STEP // area and bw > 4 * LANES:
+        bw = up(bw // 2, LANES)
+    while bh * bw > STEP // area and bh > ROWS:
+        bh = up(bh // 2, ROWS)
+    if not job.pack:
+        inside(job.start0, job.stride0, reach0, job.height, job.rows, ROWS, &low0, &high0)
+        inside(job.start1, job.stride1, reach1, job.width, job.columns, LANES, &low1, &high1)
+    job.row_cuts = cut(job.rows, low0, high0, bh, &job.row_blocks)
+    job.column_cuts = cut(job.columns, low1, high1, bw, &job.column_blocks)
+
+    height = (bh - 1) * job.stride0 + reach0 + 1
+    width = (max(bw, LANES) - 1) * job.stride1 + reach1 + 1
+    job.phase = up(width // job.stride1 + 1, LANES)
+    job.middle_ld = job.staging_ld = up(max(bw, LANES), LANES) + LANES
+    job.packed_at = up(job.phase * job.stride1 * sizeof(Py_ssize_t), PAGE)
+    job.middle_at = job.packed_at + up(height * job.phase * job.stride1 * item, PAGE)
+    job.staging_at = job.middle_at + (up(height * job.middle_ld * item, PAGE) if job.column != NULL else 0)
+    job.scratch_bytes = job.staging_at + up(bh * job.staging_ld * item, PAGE)
+
+    job.offset = <Py_ssize_t *> malloc(job.kw * sizeof(Py_ssize_t))
+    if job.offset == NULL or job.row_cuts == NULL or job.column_cuts == NULL:
+        return False
+    for i in range(job.kw):
+        job.offset[i] = i * job.dilation1 % job.stride1 * job.phase + i * job.dilation1 // job.stride1
+    return True
+
+
+cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:                                # not even a team of one: OpenMP stays asleep
+        for i in range(first, last):
+            block(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            block(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel not None,
+              cnp.ndarray column, cnp.ndarray fill not None, int boundary, start, stride, dilation,
+              Py_ssize_t group, int workers):
+    """Correlate every plane of x with one kernel.
+
+    x : (..., H, W), aligned, native, any strides, of the module's input type   IN
+    out : (..., rows, columns), likewise, not overlapping x or kernel   OUT
+    kernel : (kh, kw), C-contiguous; with `column`, the row taps (1, kw)   IN
+    column : (kh,), C-contiguous, or None: the kernel is the outer product of column and row taps   IN
+    fill : (1,), what lies outside under FILL   IN
+    start, stride, dilation : pairs; the column's start and dilation count elements, not pixels
+    group : channels that interleave in a row
+    workers : threads at most
+    """
+    cdef Job job
+    cdef int d = x.ndim - 2, i
+    cdef Py_ssize_t blocks, done = 0, step, end, area, work
+    cdef char *scratch
+    cdef bint laid
+    if d < 0 or d > MAX_BATCH or out.ndim != x.ndim:
+        raise ValueError(f"planes need the same 2 to {MAX_BATCH + 2} dimensions, not {x.ndim} and {out.ndim}")
+    job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
+    job.height, job.width = x.shape[d], x.shape[d + 1]
+    job.rows, job.columns = out.shape[d], out.shape[d + 1]
+    job.xs0, job.xs1 = x.strides[d], x.strides[d + 1]
+    job.os0, job.os1 = out.strides[d], out.strides[d + 1]
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.group = group
+    job.h = <const elem *> cnp.PyArray_DATA(kernel)
+    job.kw = kernel.shape[1]
+    job.kh = kernel.shape[0] if column is None else column.shape[0]
+    job.column = NULL if column is None else <const elem *> cnp.PyArray_DATA(column)
+    job.boundary = boundary
+    job.fill = (<const elem *> cnp.PyArray_DATA(fill))[0]
+    job.batch_ndim = d
+    work = job.rows * job.columns
+    blocks = 1
+    for i in range(d):
+        job.batch_shape[i] = x.shape[i]
+        job.batch_xs[i] = x.strides[i]
+        job.batch_os[i] = out.strides[i]
+        blocks *= x.shape[i]
+    if blocks == 0 or work == 0:
+        return
+    job.pack = (CONVERTS or job.stride1 > 1 or job.xs1 != sizeof(elem)
+                or job.xs0 % <Py_ssize_t> sizeof(elem) != 0)
+    job.stage = CONVERTS or job.os1 != sizeof(elem) or job.os0 % <Py_ssize_t> sizeof(elem) != 0
+    job.row_cuts = job.column_cuts = job.offset = NULL
+    scratch = NULL
+    try:
+        with nogil:
+            laid = lay_out(&job)
+        if not laid:
+            raise MemoryError("fastconv: no memory to lay out the work")
+        area = job.kh + job.kw if job.column != NULL else job.kh * job.kw
+        work = blocks * work
+        blocks *= job.row_blocks * job.column_blocks
+        workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // max(1, SHARE // (area + 4))))
+        scratch = <char *> malloc(workers * job.scratch_bytes)
+        if scratch == NULL:
+            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+        step = workers * max(1, STEP // max(1, work // blocks * area))
+        while done < blocks:
+            end = min(blocks, done + step)
+            with nogil:
+                run(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
+        free(job.row_cuts)
+        free(job.column_cuts)
+        free(job.offset)

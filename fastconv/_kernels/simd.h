@@ -1,0 +1,189 @@
+/* Every vector primitive of the kernels, and the types a kernel module is compiled for.
+ *
+ * A kernel page names no type of its own: it is written for elements `fc_elem` that are loaded as
+ * vectors `fc_vec`, multiplied by broadcast taps `fc_tap` and summed in accumulators `fc_acc`.  The build
+ * compiles the page once for each instruction set and element type and says which by macros:
+ *
+ *     FC_REAL     the real type the arithmetic is done in: float, double, uint8_t ... uint64_t
+ *     FC_COMPLEX  1 where an element is a pair (real, imaginary) of FC_REAL
+ *     FC_IN       the type of the input in memory   (an element, unless pixels are converted)
+ *     FC_OUT      the type of the output in memory  (likewise; conversion rounds and saturates)
+ *
+ * Integers are unsigned here, so that sums wrap as NumPy's do and nothing is undefined; two's
+ * complement makes the same code serve the signed types.
+ *
+ * Vectors are GCC/clang vector types, which the compiler lowers to SSE2, AVX2, AVX-512 or NEON; the code
+ * has no intrinsics.  A compiler without them takes vectors of one element, plain C11.
+ */
+#ifndef FC_SIMD_H
+#define FC_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef FC_REAL
+#define FC_REAL float
+#endif
+#ifndef FC_COMPLEX
+#define FC_COMPLEX 0
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FC_VECTOR 1
+#define FC_INLINE static inline __attribute__((always_inline, unused))
+#else
+#define FC_VECTOR 0
+#define FC_INLINE static inline
+#endif
+
+/* Width of a register in bytes and how many there are. */
+#if !FC_VECTOR
+#define FC_BYTES ((int) sizeof(fc_elem))
+#define FC_REGISTERS 16
+#elif defined(__AVX512F__)
+#define FC_BYTES 64
+#define FC_REGISTERS 32
+#elif defined(__AVX2__)
+#define FC_BYTES 32
+#define FC_REGISTERS 16
+#else
+#define FC_BYTES 16
+#if defined(__aarch64__)
+#define FC_REGISTERS 32
+#else
+#define FC_REGISTERS 16
+#endif
+#endif
+
+typedef FC_REAL fc_real;
+#if FC_COMPLEX
+typedef struct { fc_real re, im; } fc_elem;
+#else
+typedef fc_real fc_elem;
+#endif
+
+#ifdef FC_IN
+#define FC_CONVERTS 1
+typedef FC_IN fc_in;
+typedef FC_OUT fc_out;
+#else
+#define FC_CONVERTS 0
+typedef fc_elem fc_in, fc_out;
+#endif
+
+#if FC_VECTOR
+typedef fc_real fc_vec __attribute__((vector_size(FC_BYTES)));
+typedef fc_real fc_vec_unaligned __attribute__((vector_size(FC_BYTES), aligned(1), may_alias));
+#define FC_SPLAT(s) ((s) - (fc_vec) {0})
+#elif FC_COMPLEX
+#error "complex kernels need GCC or clang vector types; the build leaves them to the reference"
+#else
+typedef fc_real fc_vec, fc_vec_unaligned;
+#define FC_SPLAT(s) (s)
+#endif
+
+#define FC_LANES (FC_BYTES / (int) sizeof(fc_elem))   /* elements in a vector */
+
+/* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
+ *   line:  FC_LINE accumulators, FC_PANEL taps held, one loaded vector
+ *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap */
+#if FC_REGISTERS == 32
+#define FC_LINE (FC_COMPLEX ? 8 : 16)
+#define FC_PANEL 4
+#define FC_ROWS 4
+#define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
+#else
+#define FC_LINE (FC_COMPLEX ? 4 : 8)
+#define FC_PANEL (FC_COMPLEX ? 2 : 4)
+#define FC_ROWS (FC_COMPLEX ? 2 : 4)
+#define FC_COLUMNS 2
+#endif
+
+#if FC_VECTOR
+/* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
+FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
+
+/* Holds a value in a register: else the compiler repeats the load in every multiply-add that uses it. */
+#if defined(__AVX512F__)
+#define FC_HOLD(v) __asm__("" : "+v"(v))
+#elif defined(__x86_64__) || defined(__i386__)
+#define FC_HOLD(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+#define FC_HOLD(v) __asm__("" : "+w"(v))
+#else
+#define FC_HOLD(v) ((void) 0)
+#endif
+#else
+FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { return n; }
+#define FC_HOLD(v) ((void) 0)
+#endif
+
+FC_INLINE fc_vec fc_load(const fc_elem *p)
+{
+    fc_vec v = *(const fc_vec_unaligned *) p;
+    FC_HOLD(v);
+    return v;
+}
+
+#if FC_COMPLEX
+/* A complex sum is two real ones over the interleaved input, sum x Re h and sum x Im h, joined at the end. */
+typedef struct { fc_vec re, im; } fc_acc;
+typedef struct { fc_vec re, im; } fc_tap;
+
+FC_INLINE fc_acc fc_zero(void) { fc_acc a = {{0}, {0}}; return a; }
+
+FC_INLINE fc_tap fc_splat(fc_elem h)
+{
+    fc_tap t = {FC_SPLAT(h.re), FC_SPLAT(h.im)};
+    FC_HOLD(t.re);
+    FC_HOLD(t.im);
+    return t;
+}
+
+FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h)
+{
+    a.re += x * h.re;
+    a.im += x * h.im;
+    return a;
+}
+
+FC_INLINE void fc_store(fc_elem *p, fc_acc a)
+{
+    enum { n = FC_LANES };
+    fc_vec re = a.re, im = a.im;
+    for (int i = 0; i < n; i++) {
+        p[i].re = re[2 * i] - im[2 * i + 1];
+        p[i].im = re[2 * i + 1] + im[2 * i];
+    }
+}
+#else
+typedef fc_vec fc_acc, fc_tap;
+
+FC_INLINE fc_acc fc_zero(void) { return FC_SPLAT((fc_real) 0); }
+FC_INLINE fc_tap fc_splat(fc_elem h) { fc_vec t = FC_SPLAT(h); FC_HOLD(t); return t; }
+FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
+FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
+#endif
+
+/* An input element in memory, and an output element from a finished sum. */
+#if FC_CONVERTS
+#define FC_LOWEST ((fc_real) ((fc_out) -1 < 0 ? -(((uintmax_t) 1 << (8 * sizeof(fc_out) - 1)) - 1) - 1. : 0))
+#define FC_HIGHEST ((fc_real) (((uintmax_t) 1 << (8 * sizeof(fc_out) - ((fc_out) -1 < 0))) - 1))
+FC_INLINE fc_elem fc_read(const fc_in *p) { return (fc_elem) *p; }
+
+/* Rounded half to even and saturated; NaN gives 0. */
+FC_INLINE fc_out fc_write(fc_elem v)
+{
+    v = v == v ? v : 0;
+    v = v > FC_LOWEST ? v : FC_LOWEST;
+    v = v < FC_HIGHEST ? v : FC_HIGHEST;
+    return (fc_out) (int32_t) rintf(v);
+}
+#else
+FC_INLINE fc_elem fc_read(const fc_in *p) { return *p; }
+FC_INLINE fc_out fc_write(fc_elem v) { return v; }
+#endif
+
+#endif

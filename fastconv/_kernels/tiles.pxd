@@ -1,0 +1,200 @@
+"""The register tiles: sums whose accumulators never leave the registers.
+
+A tile is inlined with its sizes as constants, so the loops over registers below unroll and the arrays of
+vectors become registers; loops over the kernel stay loops. Nothing here allocates, branches on types or
+knows of boundaries: the caller sees to it that every element read exists.
+"""
+
+cdef extern from "simd.h" nogil:
+    # To Cython these are numbers; simd.h makes them the element type and the vectors of a module.
+    ctypedef float elem "fc_elem"
+    ctypedef float elem_in "fc_in"
+    ctypedef float elem_out "fc_out"
+    ctypedef float vec "fc_vec"
+    ctypedef float acc_t "fc_acc"
+    ctypedef float tap_t "fc_tap"
+    const int LANES "FC_LANES"
+    const int LINE "FC_LINE"
+    const int PANEL "FC_PANEL"
+    const int ROWS "FC_ROWS"
+    const int COLUMNS "FC_COLUMNS"
+    const bint CONVERTS "FC_CONVERTS"
+    vec load "fc_load" (const elem *)
+    acc_t zero "fc_zero" ()
+    tap_t splat "fc_splat" (elem)
+    acc_t madd "fc_madd" (acc_t, vec, tap_t)
+    void store "fc_store" (elem *, acc_t)
+    elem read "fc_read" (const elem_in *)
+    elem_out write "fc_write" (elem)
+    Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+
+
+# --- one line -------------------------------------------------------------------------------------------
+#
+#   out[i] = sum_k h[k] x[i + k],    0 <= i < L R        (L lanes, R vectors of output)
+#
+# With k = L j + c the vector loaded at x + L q + c serves output vector r = q - j by tap h[L j + c], so the
+# tile is, for each c, a small correlation of vectors: R + J - 1 loads and J broadcasts give R J multiply-adds.
+# A load that crosses a cache line costs two; used J times it no longer holds the multiply-adds up.
+# Every output sums its taps in the same order, whatever R: panel by panel, then c, then j.
+
+cdef inline void line_panel(acc_t *acc, const elem *x, const elem *h, const int J, const int R) noexcept nogil:
+    """acc[r] += sum_j h[L j] x[L (r + j) ...]   IN x, h   INOUT acc."""
+    cdef int j, q
+    cdef vec v
+    cdef tap_t t[PANEL]
+    for j in range(J):
+        t[j] = splat(h[j * LANES])
+    for q in range(R + J - 1):
+        v = load(x + q * LANES)
+        for j in range(J):
+            if 0 <= q - j < R:
+                acc[q - j] = madd(acc[q - j], v, t[j])
+
+
+cdef inline void line_panels(acc_t *acc, const elem *x, const elem *h, Py_ssize_t n, int J,
+                             const int R) noexcept nogil:
+    """The panels at c = 0 .. n-1, J taps each."""
+    cdef Py_ssize_t c
+    if J == 1:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 1, R)
+    elif J == 2:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 2, R)
+    elif J == 3 and PANEL >= 3:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 3, R)
+    elif J == 4 and PANEL >= 4:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 4, R)
+
+
+cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t taps, const int R) noexcept nogil:
+    """out[0 : L R] of one line   IN x[0 : L R + taps - 1], h[0 : taps]   OUT out."""
+    cdef acc_t acc[LINE]
+    cdef int r, J
+    cdef Py_ssize_t k = 0, n
+    for r in range(R):
+        acc[r] = zero()
+    while taps - k >= PANEL * LANES:
+        line_panels(acc, x + k, h + k, LANES, PANEL, R)
+        k += PANEL * LANES
+    if k < taps:                                   # what is left: J + 1 taps for the first n values of c, then J
+        J = <int> ((taps - k - 1) // LANES)
+        n = taps - k - J * LANES
+        line_panels(acc, x + k, h + k, n, J + 1, R)
+        line_panels(acc, x + k + n, h + k + n, LANES - n, J, R)
+    for r in range(R):
+        store(out + r * LANES, acc[r])
+
+
+cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, Py_ssize_t n) noexcept nogil:
+    """out[0 : n], n >= L, by tiles; the last one overlaps its neighbour and writes the same values again."""
+    cdef Py_ssize_t i = 0
+    while n - i >= LINE * LANES:
+        line_tile(out + i, x + i, h, taps, LINE)
+        i += LINE * LANES
+    while n - i >= 4 * LANES:
+        line_tile(out + i, x + i, h, taps, 4)
+        i += 4 * LANES
+    while i < n:
+        i = min(i, n - LANES)
+        line_tile(out + i, x + i, h, taps, 1)
+        i += LANES
+
+
+# --- a plane --------------------------------------------------------------------------------------------
+#
+#   out[r, i] = sum_s sum_p sum_q h[s, p, q] x[s, r + p, i + offset[q]]      0 <= r < R,  0 <= i < L C
+#
+# Input row i = r + p serves every output row r it belongs to, by kernel row p = i - r: C loads and R
+# broadcasts give R C multiply-adds. `offset` holds where each kernel column stands in an input row, which is
+# q for a dense kernel, and speaks for dilation, interleaved channels and strides (rows sorted by phase).
+# Sections s are kernel rows that no two output rows share (a row stride above one); otherwise there is one.
+# Every output sums its taps in the order s, p, q, whatever R and C.
+
+cdef struct Plane:
+    const elem *h               # [sections, rows, columns]
+    const Py_ssize_t *offset    # [columns]
+    Py_ssize_t sections
+    Py_ssize_t rows
+    Py_ssize_t columns
+    Py_ssize_t step             # between the input rows of two sections, in elements
+    Py_ssize_t ldx              # between the input rows of two output rows, in elements
+    Py_ssize_t ldo              # between two output rows
+
+
+cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem *h, const int first,
+                           const int last, const int C) noexcept nogil:
+    """An input row's part in output rows first .. last-1; h is the kernel row of output row 0."""
+    cdef Py_ssize_t q
+    cdef int r, c
+    cdef const elem *p
+    cdef vec v[COLUMNS]
+    cdef tap_t t
+    for q in range(k.columns):
+        p = x + k.offset[q]
+        for c in range(C):
+            v[c] = load(p + c * LANES)
+        for r in range(first, last):
+            t = splat(h[q - r * k.columns])
+            for c in range(C):
+                acc[r * C + c] = madd(acc[r * C + c], v[c], t)
+
+
+cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
+    """R output rows of C vectors, R <= 4 and R <= kernel rows + 1   IN x, k   OUT out."""
+    cdef acc_t acc[ROWS * COLUMNS]
+    cdef Py_ssize_t i, s, w = k.columns, n = k.rows, ld = k.ldx
+    cdef const elem *h = k.h
+    cdef int r, c
+    for r in range(R * C):
+        acc[r] = zero()
+    for s in range(k.sections):
+        if R > 1:                                                   # rows that only the first outputs need
+            plane_row(acc, k, x, h, 0, 1, C)
+        if R > 2:
+            plane_row(acc, k, x + ld, h + w, 0, 2, C)
+        if R > 3:
+            plane_row(acc, k, x + 2 * ld, h + 2 * w, 0, 3, C)
+        for i in range(R - 1, n):
+            plane_row(acc, k, x + i * ld, h + i * w, 0, R, C)
+        if R > 1:                                                   # and that only the last ones need
+            plane_row(acc, k, x + n * ld, h + n * w, 1, R, C)
+        if R > 2:
+            plane_row(acc, k, x + (n + 1) * ld, h + (n + 1) * w, 2, R, C)
+        if R > 3:
+            plane_row(acc, k, x + (n + 2) * ld, h + (n + 2) * w, 3, R, C)
+        x += k.step
+        h += n * w
+    for r in range(R):
+        for c in range(C):
+            store(out + r * k.ldo + c * LANES, acc[r * C + c])
+
+
+cdef inline void plane_rows(elem *out, const elem *x, const Plane *k, Py_ssize_t n, const int R) noexcept nogil:
+    """R output rows of n >= L elements; the last vector overlaps its neighbour."""
+    cdef Py_ssize_t i = 0
+    while n - i >= COLUMNS * LANES:
+        plane_tile(out + i, x + i, k, R, COLUMNS)
+        i += COLUMNS * LANES
+    while i < n:
+        i = min(i, n - LANES)
+        plane_tile(out + i, x + i, k, R, 1)
+        i += LANES
+
+
+cdef inline void plane(elem *out, const elem *x, const Plane *k, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    """out[0 : rows, 0 : n], n >= L."""
+    cdef Py_ssize_t r = 0
+    if k.rows >= ROWS - 1:
+        while rows - r >= ROWS:
+            plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, ROWS)
+            r += ROWS
+    while rows - r >= 2:
+        plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, 2)
+        r += 2
+    while r < rows:
+        plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, 1)
+        r += 1

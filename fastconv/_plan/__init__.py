@@ -1,0 +1,10 @@
+"""The plan: turns a call that a face has checked into jobs for the kernels.
+
+- `dtypes`: which kernel serves a dtype, and arrays in the form a kernel reads
+- `windows`: modes, as windows of the full result
+- `lines`: one-dimensional work along an axis
+- `planes`: two-dimensional work
+- `method`: which way is fastest, by a cost model
+- `spectral`: overlap-save and the FFT
+- `rank`: kernels that are an outer product
+"""

@@ -1,0 +1,135 @@
+"""Two-dimensional work."""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _reference, _runtime
+from . import method as costs
+from . import rank, spectral
+from .dtypes import correlate_kernel, kernel_name, native, output, takes
+
+METHODS = ("auto", "direct", "separable", "fft")
+
+BOUNDARIES = {"fill": 0, "wrap": 1, "symm": 2, "mirror": 3, "nearest": 4}  # as in _kernels/correlate.pyx
+
+Pair = tuple[int, int]
+
+_WORTH_A_LOOK = 1 << 16  # multiply-adds below which a better way than direct is not looked for
+
+
+def correlate(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Pair,
+    count: Pair,
+    boundary: str,
+    fill: np.ndarray,
+    stride: Pair,
+    dilation: Pair,
+    method: str,
+    out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:
+    """y[i, j] = sum_pq kernel[p, q] X[start0 + i stride0 + p dilation0, ...], X being x continued by a boundary.
+
+    x : (H, W), kernel : (kh, kw), fill : (1,), all of the result's dtype
+    """
+    threads = _runtime.threads(workers)
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; use one of {', '.join(map(repr, METHODS))}")
+    dtype = x.dtype.newbyteorder("=")
+    y = output(out, count, dtype)
+    if y.size == 0:
+        return y
+    if x.size == 0 or kernel.size == 0:
+        y[...] = 0
+        return y
+    name = kernel_name(dtype)
+    if name is None:
+        if method in ("separable", "fft"):
+            raise TypeError(f"method {method!r} needs real or complex numbers of at most double precision, not {dtype}")
+        y[...] = _reference.correlate2d(x, kernel, start, count, boundary, fill[0], stride, dilation)
+        return y
+    x, kernel, fill = native(x, dtype), np.ascontiguousarray(native(kernel, dtype)), native(fill, dtype)
+    method, factors = _method(x, kernel, count, boundary, fill, stride, dilation, name, method)
+    to = y if takes(y, x, kernel) else np.empty(count, dtype)
+    if method == "fft":
+        _by_fft(x, kernel, start, to, boundary, fill, threads)
+    else:
+        column, row = factors if factors is not None else (None, kernel)
+        correlate_kernel(name).correlate(
+            x, to, row.reshape(-1, kernel.shape[1]), column, fill, BOUNDARIES[boundary], start, stride, dilation,
+            1, threads,
+        )  # fmt: skip
+    if to is not y:
+        np.copyto(y, to)
+    return y
+
+
+def _method(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    count: Pair,
+    boundary: str,
+    fill: np.ndarray,
+    stride: Pair,
+    dilation: Pair,
+    name: str,
+    method: str,
+) -> tuple[str, tuple[np.ndarray, np.ndarray] | None]:
+    """The way to go, by its name, and the kernel's factors where it is 'separable'."""
+    if method == "direct":
+        return method, None
+    dense = stride == (1, 1) and dilation == (1, 1)
+    if method == "auto" and (kernel.size < 9 or count[0] * count[1] * kernel.size < _WORTH_A_LOOK):
+        return "direct", None
+    factors = None
+    if method != "fft" and stride == (1, 1) and min(kernel.shape) > 1:
+        factors = rank.outer_factors(kernel)
+    if method == "separable":
+        if stride != (1, 1):
+            raise ValueError(f"method 'separable' needs stride 1, not {stride}; use method='direct' or 'auto'")
+        if min(kernel.shape) == 1:
+            return "direct", None  # a row or a column is one pass as it is
+        if factors is None:
+            raise ValueError("method 'separable' needs a kernel that is an outer product; use method='auto'")
+        return method, factors
+    asked = method
+    if method == "auto":
+        method = costs.plane_method(name, kernel.shape, count, factors is not None)
+        if method == "fft" and not dense:
+            method = "direct"
+    if method == "fft":
+        why = ""
+        tile = costs.tile_points(kernel.shape, count)
+        if not dense:
+            why = f"it needs stride and dilation 1, not {stride} and {dilation}"
+        elif x.dtype.kind in "fc":
+            if not (costs.all_finite(x) and costs.all_finite(kernel) and np.isfinite(fill[0])):
+                why = "the input is not finite, and a transform would spread that"
+        elif boundary == "fill" and fill[0] != 0 or not costs.whole_by_fft(x, kernel, tile[0] * tile[1]):
+            why = "these integers are too large for a transform to give exact sums"
+        if why and asked == "fft":
+            raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
+        if why:
+            method = "separable" if factors is not None else "direct"
+    return method, factors if method == "separable" else None
+
+
+def _by_fft(
+    x: np.ndarray, kernel: np.ndarray, start: Pair, out: np.ndarray, boundary: str, fill: np.ndarray, threads: int
+) -> None:
+    if kernel.dtype.kind not in "fc":
+        kernel = kernel.astype(np.float64)
+
+    def patch(i: int, j: int, height: int, width: int) -> np.ndarray:
+        row, column = start[0] + i, start[1] + j
+        if row >= 0 and column >= 0 and row + height <= x.shape[0] and column + width <= x.shape[1]:
+            return x[row : row + height, column : column + width]
+        rows = _reference.source(np.arange(row, row + height), x.shape[0], boundary)
+        columns = _reference.source(np.arange(column, column + width), x.shape[1], boundary)
+        outside = (rows == x.shape[0])[:, None] | (columns == x.shape[1])
+        inside = x[np.ix_(rows % x.shape[0], columns % x.shape[1])]
+        return np.where(outside, fill[0], inside)
+
+    spectral.planes(kernel, out, costs.tile_points(kernel.shape, out.shape), patch, threads)

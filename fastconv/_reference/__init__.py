@@ -1,0 +1,164 @@
+"""The slow twins: every kernel once more, in NumPy and straight from its definition.
+
+They are what the tests hold the kernels against, and the path of the dtypes that no kernel is built for
+(``object``, ``longdouble``, ``clongdouble``). Like the kernels they only sum: nothing is flipped, conjugated,
+promoted or checked here. Terms are added in ascending order of the taps, so nothing but the input decides the
+result.
+
+``*`` and ``+`` are those of the dtype: integers wrap, bool has `and` and `or`. ``float16`` is the exception:
+it is summed in ``float32`` and rounded once, as NumPy does, because a half holds too few digits for a running
+sum.
+"""
+
+from itertools import product
+
+import numpy as np
+
+__all__ = ["correlate1d", "correlate2d", "filter2d"]
+
+
+def correlate1d(x, taps, start, count):
+    """Correlate each line of `x` with `taps`.
+
+    ``y[..., i] = sum_k taps[k] * x[..., start + i + k]``; terms that reach out of the line are left out.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., n)
+        Lines along the last axis.
+    taps : ndarray, shape (K,)
+        Of the dtype of `x`.
+    start : int
+        Where the window of the first output begins; may be negative.
+    count : int
+        Outputs a line.
+
+    Returns
+    -------
+    ndarray, shape (..., count)
+        Of the dtype of `x`.
+    """
+    n, dtype = x.shape[-1], x.dtype
+    x, taps = _wide(x), _wide(taps)
+
+    def terms():
+        for k in range(len(taps)):
+            shift = start + k
+            first, last = max(0, -shift), min(count, n - shift)  # the outputs for which tap k meets the line
+            if first < last:
+                yield (..., slice(first, last)), x[..., first + shift : last + shift] * taps[k : k + 1]
+
+    return _summed(terms(), (*x.shape[:-1], count), dtype)
+
+
+def correlate2d(x, kernel, start, count, boundary, fillvalue, stride, dilation):
+    """Correlate the image `x`, extended by `boundary` without end, with `kernel`.
+
+    ``y[i, j] = sum_pq kernel[p, q] * X[start0 + i*stride0 + p*dilation0, start1 + j*stride1 + q*dilation1]``,
+    X being `x` extended.
+
+    Parameters
+    ----------
+    x : ndarray, shape (H, W)
+    kernel : ndarray, shape (P, Q)
+        Of the dtype of `x`.
+    start, count, stride, dilation : pair of int
+        Where the first window begins, outputs, steps of the window, and steps between its taps.
+    boundary : {'fill', 'wrap', 'symm', 'mirror', 'nearest'}
+        ::
+
+            fill      f f f | a b c d | f f f        f the fillvalue
+            wrap      b c d | a b c d | a b c
+            symm      c b a | a b c d | d c b
+            mirror    d c b | a b c d | c b a
+            nearest   a a a | a b c d | d d d
+
+    fillvalue : scalar
+        Used by 'fill' alone. It is multiplied like any other value.
+
+    Returns
+    -------
+    ndarray, shape `count`
+        Of the dtype of `x`.
+    """
+    dtype = x.dtype
+    x, kernel = _wide(x), _wide(kernel)
+    # One more row and column hold the fillvalue: source sends what lies outside there.
+    ringed = np.full((x.shape[0] + 1, x.shape[1] + 1), fillvalue, x.dtype)
+    ringed[:-1, :-1] = x
+
+    def seen_by(tap, axis):
+        at = start[axis] + tap * dilation[axis] + stride[axis] * np.arange(count[axis])
+        return source(at, x.shape[axis], boundary)
+
+    terms = (
+        (..., ringed[np.ix_(seen_by(p, 0), seen_by(q, 1))] * kernel[p, q : q + 1])
+        for p, q in product(*map(range, kernel.shape))
+    )
+    return _summed(terms, tuple(count), dtype)
+
+
+def filter2d(image, kernel, boundary, cval, dtype):
+    """Correlate `image` with a centred `kernel` in float64, then round half to even and saturate.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+    kernel : ndarray, shape (P, Q)
+        Its centre is the tap (P//2, Q//2).
+    boundary, cval
+        As `boundary` and `fillvalue` of `correlate2d`.
+    dtype : dtype
+        Of the result: an integer of up to 32 bits, where NaN becomes 0, or a float, which is not rounded.
+
+    Returns
+    -------
+    ndarray, shape (H, W)
+    """
+    start = [-(taps // 2) for taps in kernel.shape]
+    image, kernel = image.astype(np.float64), kernel.astype(np.float64)
+    wide = correlate2d(image, kernel, start, image.shape, boundary, cval, stride=(1, 1), dilation=(1, 1))
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        wide = np.clip(np.rint(np.where(np.isnan(wide), 0, wide)), limits.min, limits.max)
+    with np.errstate(over="ignore"):
+        return wide.astype(dtype)
+
+
+def source(index, n, boundary):
+    """Map positions on the extended axis to 0..n-1, or to n for the fillvalue."""
+    if boundary == "fill" or n == 0:  # nothing can be repeated of nothing
+        return np.where((index >= 0) & (index < n), index, n)
+    if boundary == "wrap":
+        return index % n
+    if boundary == "symm":
+        index = index % (2 * n)
+        return np.minimum(index, 2 * n - 1 - index)
+    if boundary == "mirror":
+        period = max(2 * n - 2, 1)
+        index = index % period
+        return np.minimum(index, period - index)
+    if boundary == "nearest":
+        return np.clip(index, 0, n - 1)
+    raise ValueError(f"boundary is {boundary!r}; use 'fill', 'wrap', 'symm', 'mirror' or 'nearest'")
+
+
+def _wide(array):
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+# Objects need not know how to be added to 0 (strings, dates), so their sums begin with the first term.
+_add_objects = np.frompyfunc(lambda total, term: term if total is None else total + term, 2, 1)
+_none_to_zero = np.frompyfunc(lambda total: 0 if total is None else total, 1, 1)
+
+
+def _summed(terms, shape, dtype):
+    """Add up `terms`, pairs of (where in the result, values there), in the order given."""
+    objects = dtype.kind == "O"
+    total = np.full(shape, None) if objects else _wide(np.zeros(shape, dtype))
+    add = _add_objects if objects else np.add
+    with np.errstate(all="ignore"):  # a convolution overflows in silence, as NumPy's does
+        for where, values in terms:
+            total[where] = add(total[where], values)
+        return _none_to_zero(total) if objects else total.astype(dtype, copy=False)

@@ -1,0 +1,139 @@
+"""Filters for pictures: cross-correlation with a centred kernel, in the picture's own dtype."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from . import _runtime
+from ._plan import planes
+from ._plan.dtypes import correlate_kernel, native, output, takes
+
+__all__ = ["filter2d", "sep_filter2d"]
+
+# SciPy's names of boundaries -> the plan's
+_MODES = {
+    "reflect": "symm", "grid-mirror": "symm", "constant": "fill", "grid-constant": "fill", "nearest": "nearest",
+    "mirror": "mirror", "wrap": "wrap", "grid-wrap": "wrap",
+}  # fmt: skip
+
+# Pixels of these dtypes are read, summed in float32, rounded and saturated in the kernel itself.
+_PIXELS = {"u1": "u8_f32", "i1": "i8_f32", "u2": "u16_f32", "i2": "i16_f32"}
+
+
+def filter2d(
+    image: Any,
+    kernel: Any,
+    *,
+    mode: str = "mirror",
+    cval: float = 0,
+    channel_axis: int | None = None,
+    dtype: Any = None,
+    out: np.ndarray | None = None,
+    workers: Any = None,
+) -> np.ndarray:
+    kernel = _weights(kernel, "kernel", 2)
+    return _filter(image, kernel, None, mode, cval, channel_axis, dtype, out, workers)
+
+
+def sep_filter2d(
+    image: Any,
+    kernel_rows: Any,
+    kernel_columns: Any,
+    *,
+    mode: str = "mirror",
+    cval: float = 0,
+    channel_axis: int | None = None,
+    dtype: Any = None,
+    out: np.ndarray | None = None,
+    workers: Any = None,
+) -> np.ndarray:
+    row, column = _weights(kernel_rows, "kernel_rows", 1), _weights(kernel_columns, "kernel_columns", 1)
+    return _filter(image, row[None], column, mode, cval, channel_axis, dtype, out, workers)
+
+
+def _weights(kernel: Any, name: str, ndim: int) -> np.ndarray:
+    kernel = np.asarray(kernel)
+    if kernel.ndim != ndim or kernel.size == 0:
+        raise ValueError(f"{name} has shape {kernel.shape}; it needs {ndim} dimension(s), none of them empty")
+    if kernel.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {kernel.dtype}; it needs real numbers")
+    return kernel
+
+
+def _filter(
+    image: Any,
+    row: np.ndarray,
+    column: np.ndarray | None,
+    mode: str,
+    cval: float,
+    channel_axis: int | None,
+    dtype: Any,
+    out: np.ndarray | None,
+    workers: Any,
+) -> np.ndarray:
+    image = np.asarray(image)
+    planes_ndim = 2 if channel_axis is None else 3
+    if image.ndim != planes_ndim:
+        hint = "" if channel_axis is None else f" with channel_axis={channel_axis}"
+        raise ValueError(f"image has shape {image.shape}; it needs {planes_ndim} dimensions{hint}")
+    if image.dtype.kind not in "biuf" or image.dtype.itemsize > 8:
+        raise TypeError(f"image has dtype {image.dtype}; it needs real numbers of at most 64 bits")
+    try:
+        boundary = _MODES[mode]
+    except (KeyError, TypeError):
+        raise ValueError(f"mode is {mode!r}; use one of {', '.join(map(repr, _MODES))}") from None
+    result = np.dtype(image.dtype if dtype is None else dtype).newbyteorder("=")
+    if result.kind not in "biuf" or result.itemsize > 8:
+        raise TypeError(f"dtype is {result}; it needs real numbers of at most 64 bits")
+    threads = _runtime.threads(workers)
+    y = output(out, image.shape, result)
+    if y.size == 0:
+        return y
+
+    pixels = _PIXELS.get(image.dtype.str[1:]) if result == image.dtype.newbyteorder("=") else None
+    # The pixels' kernels sum in float32, whole numbers beyond 24 bits and floats of 64 in float64.
+    narrow = image.dtype.itemsize <= (4 if image.dtype.kind == "f" else 2)
+    work = np.dtype(np.float32 if narrow else np.float64)
+    name = pixels or ("f32" if narrow else "f64")
+    x = native(image, image.dtype.newbyteorder("=") if pixels else work)
+    to = y if result == x.dtype and takes(y, x, row) else np.empty(y.shape, x.dtype)
+
+    group = 1
+    x_planes, to_planes = x, to
+    if channel_axis is not None:
+        axis = normalize_axis_index(channel_axis, 3)
+        if axis == 2 and x.flags.c_contiguous and to.flags.c_contiguous:
+            group = x.shape[2]  # channels stay side by side: a pixel's neighbour is `group` elements away
+            x_planes, to_planes = (a.reshape(a.shape[0], -1) for a in (x, to))
+        else:
+            x_planes, to_planes = (np.moveaxis(a, axis, 0) for a in (x, to))
+    height = row.shape[0] if column is None else len(column)
+    weights = np.ascontiguousarray(row, work)
+    correlate_kernel(name).correlate(
+        x_planes, to_planes, weights, None if column is None else np.ascontiguousarray(column, work),
+        np.full(1, cval, work), planes.BOUNDARIES[boundary],
+        (-(height // 2), -(row.shape[1] // 2) * group), (1, 1), (1, group), group, threads,
+    )  # fmt: skip
+    if to is not y:
+        _saturate(to, y)
+    return y
+
+
+def _saturate(values: np.ndarray, out: np.ndarray) -> None:
+    """Rounds half to even and clips to the dtype of `out`, if that is whole numbers; NaN becomes 0."""
+    if out.dtype.kind == "f" or values.dtype == out.dtype:
+        with np.errstate(over="ignore"):
+            np.copyto(out, values, casting="unsafe")
+        return
+    values = np.rint(values, out=values)
+    np.nan_to_num(values, copy=False, nan=0.0)
+    if out.dtype.kind == "b":
+        np.not_equal(values, 0, out=out)
+        return
+    limits = np.iinfo(out.dtype)
+    high = values >= float(limits.max)  # the float next to a 64-bit limit may lie above it
+    with np.errstate(invalid="ignore"):
+        np.copyto(out, np.clip(values, float(limits.min), float(limits.max)), casting="unsafe")
+    out[high] = limits.max

@@ -1,0 +1,124 @@
+"""Builds the kernels: one Cython page, compiled once for each instruction set and element type.
+
+    fastconv/_kernels/<instruction set>/<element type>/correlate
+
+Each variant has flags, a build folder and a package folder of its own, so that no object of another variant
+can be linked in. The module that asks the CPU what it can do is built without any such flag.
+"""
+from __future__ import annotations
+
+import copy
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("fastconv", "_kernels")
+
+X86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
+
+ISA_FLAGS = {"baseline": []}
+if X86:
+    ISA_FLAGS |= {
+        "avx2": ["-mavx2", "-mfma"],
+        "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
+    }
+
+# element type -> macros (see simd.h); "u8_f32" reads and writes uint8 pixels and sums in float32
+TYPES = {
+    "f32": {"FC_REAL": "float"},
+    "f64": {"FC_REAL": "double"},
+    "c64": {"FC_REAL": "float", "FC_COMPLEX": "1"},
+    "c128": {"FC_REAL": "double", "FC_COMPLEX": "1"},
+    **{f"u{bits}": {"FC_REAL": f"uint{bits}_t"} for bits in (8, 16, 32, 64)},
+    **{f"{name}_f32": {"FC_REAL": "float", "FC_IN": c, "FC_OUT": c}
+       for name, c in (("u8", "uint8_t"), ("i8", "int8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))},
+}
+
+FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-semantic-interposition"]
+# The tiles are loops over registers that must unroll whole, and loads that must stay where they are written.
+KERNEL_FLAGS = [*FLAGS, "-fno-predictive-commoning", "--param=max-completely-peel-times=64",
+                "--param=max-completely-peeled-insns=4000"]
+
+
+class BuildExtensions(build_ext):
+    """Compiles in parallel, each variant in its own folder, and goes on without OpenMP where there is none."""
+
+    def build_extensions(self) -> None:
+        if self.compiler.compiler_type == "msvc":
+            raise SystemExit("fastconv is built with GCC or clang (on Windows: clang-cl or MinGW), not MSVC")
+        openmp = ["-fopenmp"] if self._compiles("#include <omp.h>\nint main(void) { return omp_get_max_threads(); }",
+                                                "-fopenmp") else []
+        if not openmp:
+            bar = "*" * 78
+            print(f"{bar}\n* fastconv: this compiler has no OpenMP: every function will run on ONE thread.\n{bar}",
+                  file=sys.stderr)
+        for extension in self.extensions:
+            extension.extra_compile_args = [f for f in extension.extra_compile_args if self._accepts(f)] + openmp
+            extension.extra_link_args = [*openmp, *([] if sys.platform == "darwin" else ["-Wl,-s"])]
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
+
+    def build_extension(self, ext: Extension) -> None:
+        mine = copy.copy(self)          # extensions build side by side: a folder of its own means a command of its own
+        mine.build_temp = str(Path(self.build_temp, *ext.name.split(".")[1:-1]))
+        build_ext.build_extension(mine, ext)
+
+    def copy_extensions_to_source(self) -> None:
+        for extension in self.extensions:
+            Path(*extension.name.split(".")[:-1]).mkdir(parents=True, exist_ok=True)
+        super().copy_extensions_to_source()
+
+    def _accepts(self, flag: str) -> bool:
+        known = self.__dict__.setdefault("_known_flags", {})
+        if flag not in known:
+            known[flag] = self._compiles("int main(void) { return 0; }", "-Werror", flag)
+        return known[flag]
+
+    def _compiles(self, source: str, *flags: str) -> bool:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "probe.c")
+            path.write_text(source)
+            compiler = [*self.compiler.compiler_so[:1], *flags, str(path), "-o", str(Path(folder, "probe"))]
+            return subprocess.run(compiler, capture_output=True).returncode == 0
+
+
+def variants(c_file: str) -> list[Extension]:
+    """The kernel page once for every instruction set and element type."""
+    return [
+        Extension(
+            f"fastconv._kernels.{isa}.{name}.{Path(c_file).stem}",
+            [c_file],
+            define_macros=[*macros.items(), ("CYTHON_INLINE", "inline __attribute__((always_inline))")],
+            include_dirs=[str(KERNELS), np.get_include()],
+            depends=[str(KERNELS / "simd.h")],
+            extra_compile_args=KERNEL_FLAGS + flags,
+        )
+        for isa, flags in ISA_FLAGS.items()
+        for name, macros in TYPES.items()
+    ]
+
+
+def c_source(module: str, path: Path) -> str:
+    """Translates a Cython page; gives the path of the C source."""
+    (extension,) = cythonize([Extension(module, [str(path)])], build_dir="build/cython", language_level=3)
+    return extension.sources[0]
+
+
+machine = Extension(
+    "fastconv._machine",
+    [c_source("fastconv._machine", Path("fastconv", "_machine.pyx"))],
+    include_dirs=["fastconv"],
+    depends=["fastconv/machine.h"],
+    extra_compile_args=list(FLAGS),
+)
+kernels = variants(c_source("fastconv._kernels.correlate", KERNELS / "correlate.pyx"))
+
+setup(ext_modules=[machine, *kernels], cmdclass={"build_ext": BuildExtensions})

@@ -1,0 +1,202 @@
+"""Thousands of random calls, right and wrong ones, answered as NumPy and SciPy answer them.
+
+Value, dtype, shape and type of error are compared. ``FASTCONV_RANDOM_CALLS`` says how many calls there are. Each
+is made from its number alone, so the number in the message of a failure is enough to make it again:
+``Call.number("convolve2d", 123)``.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import scipy.signal
+from helpers import ALL_DTYPES, BOUNDARIES, MODES, layouts, normal, small
+
+import fastconv
+
+CALLS = int(os.environ.get("FASTCONV_RANDOM_CALLS", 3000))
+FACES = ("convolve", "correlate", "convolve2d", "correlate2d")
+INCUMBENTS = {face: getattr(scipy.signal if face.endswith("2d") else np, face) for face in FACES}
+
+
+# Where fastconv differs from NumPy and SciPy on purpose. Messages of errors differ everywhere, their types only here.
+DEVIATIONS = {
+    "an empty image wrapped or reflected": "ValueError; SciPy divides by zero, which ends the process",
+    "complex infinities": (
+        "a complex product is made of four real ones, as in NumPy; SciPy takes that of C, where inf times NaN may be "
+        "inf: which part is NaN or inf may differ, not whether the number is finite"
+    ),
+}
+
+ODD_MODES = ["f", "FULL", "", None, 1.0, 3, -1, b"full", True, 0, 1, 2, np.int8(1)]
+ODD_BOUNDARIES = ["reflect", "mirror", "", None, 0, b"fill", "pad", "circular", "symmetric"]
+ODD_DTYPES = [np.dtype(kind) for kind in ("U2", "S3", "M8[s]")]
+FILLVALUES = [1, -2, 2.5, np.nan, 1j, 300, [4], [], [1, 2], True, np.float32(1.5), np.array(3), "3", 2**63]
+
+
+@dataclass
+class Call:
+    face: str
+    inputs: list
+    options: dict
+    described: str
+    exact: bool = True  # the inputs are such that every order of summation gives one result
+    deviation: str | None = field(default=None)
+
+    @classmethod
+    def number(cls, face, number):
+        rng = np.random.default_rng([FACES.index(face), number])
+        plane = face.endswith("2d")
+        kinds = [_filled(rng, _shape(rng, plane, kernel)) for kernel in (False, True)]
+        inputs, how = zip(*(_laid(rng, array) for array, _ in kinds), strict=True)
+        options = {}
+        if rng.random() < 0.8:
+            options["mode"] = _pick(rng, ODD_MODES if rng.random() < 0.08 else MODES)
+        if plane and rng.random() < 0.8:
+            options["boundary"] = _pick(rng, ODD_BOUNDARIES if rng.random() < 0.08 else BOUNDARIES)
+        if plane and rng.random() < 0.4:
+            options["fillvalue"] = _pick(rng, FILLVALUES)
+        described = ", ".join(
+            [
+                f"{array.dtype}{list(array.shape)} {layout}"
+                for (array, _), layout in zip(kinds, how, strict=True)
+            ]
+            + [f"{key}={value!r}" for key, value in options.items()]
+        )
+        call = cls(face, list(inputs), options, f"{face}({described})", all(exact for _, exact in kinds))
+        call.deviation = call._deviation([array for array, _ in kinds])
+        return call
+
+    def _deviation(self, arrays):
+        if self.face.endswith("2d"):
+            a, k = arrays
+            mode, boundary = self.options.get("mode", "full"), self.options.get("boundary", "fill")
+            if a.ndim == k.ndim == 2 and boundary not in ("fill", "pad"):
+                swapped = mode == "valid" and any(n < m for n, m in zip(a.shape, k.shape, strict=True))
+                if 0 in (k if swapped else a).shape:
+                    return "an empty image wrapped or reflected"
+        if any(array.dtype.kind == "c" for array in arrays):
+            filling = self.options.get("fillvalue", 0)
+            numbers = [array for array in (*arrays, np.asarray(filling)) if array.dtype.kind in "fc"]
+            if not all(np.isfinite(array).all() for array in numbers):
+                return "complex infinities"
+        return None
+
+    def by(self, function):
+        """Return the result, or the error."""
+        try:
+            return function(*self.inputs, **self.options)
+        except Exception as error:
+            return error
+
+    def difference(self):
+        """Say how fastconv's answer differs, or nothing."""
+        if self.deviation == "an empty image wrapped or reflected":
+            ours, theirs = self.by(getattr(fastconv, self.face)), ValueError()
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                theirs = self.by(INCUMBENTS[self.face])
+            ours = self.by(getattr(fastconv, self.face))
+        if isinstance(theirs, Exception) or isinstance(ours, Exception):
+            return None if type(ours) is type(theirs) else f"{ours!r} for {theirs!r}"
+        for what in (
+            type,
+            lambda array: array.dtype,
+            lambda array: array.shape,
+            lambda array: array.dtype.isnative,
+        ):
+            if what(ours) != what(theirs):
+                return f"{what(ours)} for {what(theirs)}"
+        if self.deviation == "complex infinities":
+            finite = np.isfinite(theirs)
+            if (np.isfinite(ours) != finite).any():
+                return "finite elsewhere"
+            ours, theirs = np.where(finite, ours, 0), np.where(finite, theirs, 0)
+        if self._alike(ours, theirs):
+            return None
+        return f"{ours!r} for {theirs!r}"
+
+    def _alike(self, ours, theirs):
+        alike = (ours == theirs) | ((ours != ours) & (theirs != theirs))
+        if not self.exact and ours.dtype.kind in "fc":
+            # Rounding errors of two orders of summation; where there is NaN or inf, there is no such thing.
+            magnitudes = [np.abs(np.asarray(array).astype(np.clongdouble)) for array in self.inputs]
+            options = dict(self.options)
+            if "fillvalue" in options:
+                options["fillvalue"] = abs(complex(np.ravel(options["fillvalue"])[0]))
+            terms = INCUMBENTS[self.face](*magnitudes, **options)
+            bound = 4 * (min(array.size for array in magnitudes) + 1) * np.finfo(ours.dtype).eps * terms
+            with np.errstate(invalid="ignore"):
+                alike |= np.isfinite(theirs) & (abs(ours - theirs) <= bound)
+        return bool(np.all(alike))
+
+
+def _pick(rng, choices):
+    return choices[rng.integers(len(choices))]
+
+
+def _shape(rng, plane, kernel):
+    if rng.random() < 0.03:  # too many dimensions, or too few
+        return tuple(rng.integers(1, 4, rng.integers(0, 4)))
+    if plane:
+        largest = _pick(rng, [2, 4, 7, 14] if kernel else [3, 10, 20, 50])
+        return tuple(rng.integers(rng.random(2) > 0.02, largest + 1))
+    largest = _pick(rng, [3, 40, 40, 40, 40, 40, 40, 40, 40, 700])
+    return (int(rng.integers(rng.random() > 0.04, largest + 1)),)
+
+
+def _filled(rng, shape):
+    """Return an array, and whether sums of its products are exact."""
+    dtype = _pick(rng, ODD_DTYPES if rng.random() < 0.02 else ALL_DTYPES)
+    if dtype.kind in "USM":
+        return np.zeros(shape, dtype), True
+    manner = rng.random()
+    if manner < 0.2 and dtype.kind in "fc":
+        return normal(rng, shape, dtype), False
+    if manner < 0.2 and dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True), False
+    # Values so small that even 700 products of them, in half precision, leave nothing to round
+    array = small(rng, shape, dtype, 1)
+    if manner > 0.9 and dtype.kind in "fc" and array.size:
+        array.flat[rng.integers(array.size)] = _pick(rng, [np.nan, np.inf, -np.inf])
+    return array, True
+
+
+def _laid(rng, array):
+    """Return the array in some layout, or as a list, and which."""
+    if rng.random() < 0.1:
+        return array.tolist(), "as a list"
+    if array.ndim == 0 or array.dtype.kind in "USM" or rng.random() < 0.4:
+        return array, ""
+    choices = layouts(array.dtype)
+    layout = _pick(rng, list(choices))
+    return choices[layout](array), layout
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_random_calls(face):
+    differences = []
+    for number in range(CALLS // len(FACES)):
+        call = Call.number(face, number)
+        if said := call.difference():
+            differences.append(f"{number}: {call.described}\n    {said}")
+    shown = "\n".join(differences[:20])
+    assert not differences, f"{len(differences)} of {CALLS // len(FACES)} calls differ:\n{shown}"
+
+
+def test_random_calls_are_of_every_kind():
+    """Right calls and wrong ones, deviations among them, or the comparison above is of nothing."""
+    calls = [Call.number(face, number) for face in FACES for number in range(400)]
+    assert {call.deviation for call in calls} == {None, *DEVIATIONS}
+    assert 0.5 < np.mean([call.exact for call in calls]) < 0.9
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        answers = [call.by(INCUMBENTS[call.face]) for call in calls if call.deviation is None]
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    assert 0.1 < len(errors) / len(answers) < 0.5
+    assert {ValueError, TypeError} <= {type(error) for error in errors}
+    assert {answer.dtype for answer in answers if isinstance(answer, np.ndarray)} >= set(ALL_DTYPES)
