@@ -53,7 +53,7 @@ docs: $(VENV)/.built $(VENV)/.for-docs ## build the documentation in docs/_build
 
 lint: $(VENV)/.built $(VENV)/.for-lint ## check style, types, and the stubs against what is built
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint fastconv
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint fastconv
 	$(BIN)/mypy
 	$(BIN)/stubtest fastconv
 

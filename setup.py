@@ -31,6 +31,8 @@ if X86:
         "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
     }
 
+NUMPY_API = ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")
+
 # element type -> macros (see simd.h); "u8_f32" reads and writes uint8 pixels and sums in float32
 TYPES = {
     "f32": {"FC_REAL": "float"},
@@ -42,7 +44,7 @@ TYPES = {
        for name, c in (("u8", "uint8_t"), ("i8", "int8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))},
 }
 
-FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-semantic-interposition"]
+FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 # The tiles are loops over registers that must unroll whole, and loads that must stay where they are written.
 KERNEL_FLAGS = [*FLAGS, "-fno-predictive-commoning", "--param=max-completely-peel-times=64",
                 "--param=max-completely-peeled-insns=4000"]
@@ -67,7 +69,7 @@ class BuildExtensions(build_ext):
         super().build_extensions()
 
     def build_extension(self, ext: Extension) -> None:
-        mine = copy.copy(self)          # extensions build side by side: a folder of its own means a command of its own
+        mine = copy.copy(self)  # extensions build side by side, so a folder of one's own is a command of one's own
         mine.build_temp = str(Path(self.build_temp, *ext.name.split(".")[1:-1]))
         build_ext.build_extension(mine, ext)
 
@@ -96,7 +98,7 @@ def variants(c_file: str) -> list[Extension]:
         Extension(
             f"fastconv._kernels.{isa}.{name}.{Path(c_file).stem}",
             [c_file],
-            define_macros=[*macros.items(), ("CYTHON_INLINE", "inline __attribute__((always_inline))")],
+            define_macros=[*macros.items(), NUMPY_API, ("CYTHON_INLINE", "inline __attribute__((always_inline))")],
             include_dirs=[str(KERNELS), np.get_include()],
             depends=[str(KERNELS / "simd.h")],
             extra_compile_args=KERNEL_FLAGS + flags,
@@ -112,13 +114,21 @@ def c_source(module: str, path: Path) -> str:
     return extension.sources[0]
 
 
-machine = Extension(
-    "fastconv._machine",
-    [c_source("fastconv._machine", Path("fastconv", "_machine.pyx"))],
-    include_dirs=["fastconv"],
-    depends=["fastconv/machine.h"],
-    extra_compile_args=list(FLAGS),
-)
+def plain(name: str, depends: list[str]) -> Extension:
+    """A module for any CPU: it has no flag of an instruction set."""
+    return Extension(
+        f"fastconv.{name}",
+        [c_source(f"fastconv.{name}", Path("fastconv", f"{name}.pyx"))],
+        define_macros=[NUMPY_API],
+        include_dirs=["fastconv", np.get_include()],
+        depends=depends,
+        extra_compile_args=list(FLAGS),
+    )
+
+
 kernels = variants(c_source("fastconv._kernels.correlate", KERNELS / "correlate.pyx"))
 
-setup(ext_modules=[machine, *kernels], cmdclass={"build_ext": BuildExtensions})
+setup(
+    ext_modules=[plain("_machine", ["fastconv/machine.h"]), plain("_quick", []), *kernels],
+    cmdclass={"build_ext": BuildExtensions},
+)

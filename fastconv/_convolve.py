@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from . import _quick
 from ._plan import dtypes, lines, planes
 from ._plan.windows import numpy_mode, numpy_window
 
@@ -26,6 +27,78 @@ def convolve(
     out: np.ndarray | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Discrete, linear convolution of two one-dimensional sequences, as `numpy.convolve`.
+
+    .. math:: c_i = \sum_m a_m v_{i-m}
+
+    Parameters
+    ----------
+    a : array_like, shape (N,), or (..., N, ...) with `axis`
+        First input.
+    v : array_like, shape (K,)
+        Second input, the taps. The two are swapped where `v` is longer.
+    mode : {'full', 'same', 'valid'} or 2, 1, 0, optional
+        'full' gives all N + K - 1 outputs, 'same' the max(N, K) in the middle, 'valid' the
+        max(N, K) - min(N, K) + 1 that see no end.
+    axis : int, optional
+        Filter an N-D `a` along this axis, each line as if alone. By default both inputs are one-dimensional.
+    method : {'auto', 'direct', 'overlap-save', 'fft'}, optional
+        How to compute. 'auto' takes the fastest by a cost model, and a transform only where the input is
+        finite and integers come out exact. 'overlap-save' transforms blocks that stay in cache, 'fft' all at
+        once; their errors follow the largest values of a block (see Notes).
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, any strides. It may overlap the inputs.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of dtype ``numpy.result_type(a, v)``. Integers wrap; bool is logical.
+
+    Raises
+    ------
+    ValueError
+        Empty or too deep inputs, an unknown mode or method, an `out` of the wrong shape, a `method` that
+        cannot be used for this input.
+    TypeError
+        A mode or `workers` of the wrong type, an `out` of another dtype.
+    numpy.exceptions.AxisError
+        An `axis` that `a` does not have.
+
+    See Also
+    --------
+    correlate : without turning `v` round.
+    convolve2d : the same for images.
+
+    Notes
+    -----
+    Direct sums have the error of the plain sum, at most ``K eps sum |a| |v|`` in an output. By transform it is
+    at most ``16 eps log2(N) norm(a block) norm(v)``, N being the points of a block.
+
+    References
+    ----------
+    A. V. Oppenheim, R. W. Schafer, *Discrete-Time Signal Processing*, section 8.7 (overlap-save).
+
+    Examples
+    --------
+    The mean of the last three samples:
+
+    >>> import numpy as np
+    >>> import fastconv
+    >>> fastconv.convolve([10, 9, 10, 9, 10, 1], np.ones(3) / 3)[:6].round(2)
+    array([3.33, 6.33, 9.67, 9.33, 9.67, 6.67])
+
+    Along the rows of a matrix:
+
+    >>> fastconv.convolve([[1, 2, 3], [4, 5, 6]], [1, 1], 'valid', axis=1)
+    array([[ 3,  5],
+           [ 9, 11]])
+    """
+    y = _quick.line(a, v, mode, axis, method, out, workers, True)
+    if y is not None:
+        return y
     if axis is None:
         a, v = np.array(a, copy=None, ndmin=1), np.array(v, copy=None, ndmin=1)
         _refuse_empty(a, v, "a cannot be empty", "v cannot be empty")
@@ -54,6 +127,55 @@ def correlate(
     out: np.ndarray | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Cross-correlation of two one-dimensional sequences, as `numpy.correlate`.
+
+    .. math:: c_i = \sum_m a_{m+i} \overline{v_m}
+
+    Parameters
+    ----------
+    a : array_like, shape (N,), or (..., N, ...) with `axis`
+        First input.
+    v : array_like, shape (K,)
+        Second input. It is conjugated, not turned round.
+    mode : {'valid', 'same', 'full'} or 0, 1, 2, optional
+        As in `convolve`, but 'valid' by default.
+    axis : int, optional
+        Filter an N-D `a` along this axis, each line as if alone. By default both inputs are one-dimensional.
+    method : {'auto', 'direct', 'overlap-save', 'fft'}, optional
+        How to compute. 'auto' takes the fastest by a cost model, and a transform only where the input is
+        finite and integers come out exact. 'overlap-save' transforms blocks that stay in cache, 'fft' all at
+        once; their errors follow the largest values of a block (see Notes).
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, any strides. It may overlap the inputs.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of dtype ``numpy.result_type(a, v)``; of the inputs' subclass where there is one, as NumPy gives it.
+
+    Raises
+    ------
+    ValueError, TypeError, numpy.exceptions.AxisError
+        As `convolve`.
+
+    See Also
+    --------
+    convolve : the same with `v` turned round and not conjugated; its Notes state the error.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.correlate([1, 2, 3], [0, 1, 0.5])
+    array([3.5])
+    >>> fastconv.correlate([1, 2, 3], [0, 1, 0.5], 'full')
+    array([0.5, 2. , 3.5, 3. , 0. ])
+    """
+    y = _quick.line(a, v, mode, axis, method, out, workers, False)
+    if y is not None:
+        return y
     whole = axis is None
     if whole:
         a, v = np.asanyarray(a), np.asanyarray(v)
@@ -155,6 +277,83 @@ def convolve2d(
     out: np.ndarray | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Convolve two 2-dimensional arrays, as `scipy.signal.convolve2d`.
+
+    .. math:: y_{ij} = \sum_{pq} x_{i-p,\, j-q} h_{pq}
+
+    Parameters
+    ----------
+    in1 : array_like, shape (H, W)
+        The image.
+    in2 : array_like, shape (P, Q)
+        The kernel. In mode 'valid' the two are swapped where in2 is the larger.
+    mode : {'full', 'valid', 'same'}, optional
+        'full' gives all (H + P - 1, W + Q - 1) outputs, 'valid' the (H - P + 1, W - Q + 1) that see no
+        boundary, 'same' the (H, W) in the middle.
+    boundary : {'fill', 'wrap', 'symm'}, optional
+        How in1 goes on outside, as often as the kernel needs::
+
+            fill   v v | a b c | v v
+            wrap   b c | a b c | a b
+            symm   b a | a b c | c b
+
+        'pad', 'circular' and 'symmetric' are SciPy's other names for them.
+    fillvalue : scalar, optional
+        The v of 'fill'. An integer result truncates it.
+    stride : int or pair of int, optional
+        Take every n-th output row and column: the result is SciPy's ``[::n, ::n]``, and only that is computed.
+    dilation : int or pair of int, optional
+        Distance of the taps of in2: sizes are those of a kernel with d - 1 zeros between its taps, (K - 1) d + 1,
+        but the zeros are not multiplied.
+    method : {'auto', 'direct', 'separable', 'fft'}, optional
+        How to compute. 'auto' takes the fastest by a cost model: 'separable' where in2 is found to be an outer
+        product, 'fft' (in tiles) for large kernels where the input is finite and integers come out exact.
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, any strides. It may overlap the inputs.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of dtype ``numpy.result_type(in1, in2)``. Integers wrap.
+
+    Raises
+    ------
+    ValueError
+        Inputs that are not two-dimensional or of a dtype SciPy does not take (bool with bool, float16, object);
+        an unknown mode, boundary or method; mode 'valid' where neither input holds the other; a `fillvalue`
+        that does not fit the dtype; a stride or dilation below 1; an `out` of the wrong shape.
+    TypeError
+        A stride or dilation that is no integer, an `out` of another dtype.
+
+    See Also
+    --------
+    correlate2d : without turning the kernel round.
+    fastconv.image.filter2d : for pictures, rounded and saturated to their dtype.
+
+    Notes
+    -----
+    Direct sums have the error of the plain sum, at most ``P Q eps sum |x| |h|``; separable ones at most
+    ``(P + Q + 4) eps sum |x| |h|``. By transform it is at most ``16 eps log2(N) norm(x tile) norm(h)``, N being
+    the points of a tile.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> image = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    >>> fastconv.convolve2d(image, [[1, 0], [0, -1]], 'same')
+    array([[1, 2, 3],
+           [4, 4, 4],
+           [7, 4, 4]])
+    >>> fastconv.convolve2d(image, [[1, 1], [1, 1]], 'valid', stride=1)
+    array([[12, 16],
+           [24, 28]])
+    """
+    y = _quick.plane(in1, in2, mode, boundary, fillvalue, stride, dilation, method, out, workers, True)
+    if y is not None:
+        return y
     return _plane(True, in1, in2, mode, boundary, fillvalue, stride, dilation, method, out, workers)
 
 
@@ -171,6 +370,72 @@ def correlate2d(
     out: np.ndarray | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Cross-correlate two 2-dimensional arrays, as `scipy.signal.correlate2d`.
+
+    .. math:: y_{ij} = \sum_{pq} x_{i+p,\, j+q} \overline{h_{pq}}
+
+    Parameters
+    ----------
+    in1 : array_like, shape (H, W)
+        The image.
+    in2 : array_like, shape (P, Q)
+        The kernel; it is conjugated, not turned round. In mode 'valid' the two are swapped where in2 is the
+        larger, and the result is reversed.
+    mode : {'full', 'valid', 'same'}, optional
+        As in `convolve2d`. For an even kernel 'same' is one row and column off `scipy.signal.correlate`, as in
+        SciPy.
+    boundary : {'fill', 'wrap', 'symm'}, optional
+        How in1 goes on outside, as often as the kernel needs::
+
+            fill   v v | a b c | v v
+            wrap   b c | a b c | a b
+            symm   b a | a b c | c b
+
+        'pad', 'circular' and 'symmetric' are SciPy's other names for them.
+    fillvalue : scalar, optional
+        The v of 'fill'. An integer result truncates it.
+    stride : int or pair of int, optional
+        Take every n-th output row and column: the result is SciPy's ``[::n, ::n]``, and only that is computed.
+    dilation : int or pair of int, optional
+        Distance of the taps of in2: sizes are those of a kernel with d - 1 zeros between its taps, (K - 1) d + 1,
+        but the zeros are not multiplied.
+    method : {'auto', 'direct', 'separable', 'fft'}, optional
+        How to compute. 'auto' takes the fastest by a cost model: 'separable' where in2 is found to be an outer
+        product, 'fft' (in tiles) for large kernels where the input is finite and integers come out exact.
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, any strides. It may overlap the inputs.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of dtype ``numpy.result_type(in1, in2)``. Integers wrap.
+
+    Raises
+    ------
+    ValueError
+        Inputs that are not two-dimensional or of a dtype SciPy does not take (bool with bool, float16, object);
+        an unknown mode, boundary or method; mode 'valid' where neither input holds the other; a `fillvalue`
+        that does not fit the dtype; a stride or dilation below 1; an `out` of the wrong shape.
+    TypeError
+        A stride or dilation that is no integer, an `out` of another dtype.
+
+    See Also
+    --------
+    convolve2d : the same with the kernel turned round and not conjugated; its Notes state the error.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.correlate2d([[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[1, 0], [0, -1]], 'valid')
+    array([[-4, -4],
+           [-4, -4]])
+    """
+    y = _quick.plane(in1, in2, mode, boundary, fillvalue, stride, dilation, method, out, workers, False)
+    if y is not None:
+        return y
     return _plane(False, in1, in2, mode, boundary, fillvalue, stride, dilation, method, out, workers)
 
 
@@ -218,10 +483,10 @@ def _plane(
             raise ValueError(f"shapes {in1.shape} and {in2.shape} give a negative size, {n} + {k} - 1 = {size[-1]}")
     backward = swapped and not flip  # SciPy reverses what it correlated the other way round
     step = (1, 1) if backward else stride
-    count = tuple(-(-n // s) for n, s in zip(size, step, strict=True))
+    count = (-(-size[0] // step[0]), -(-size[1] // step[1]))
     kernel = in2[::-1, ::-1] if flip else np.conj(in2)
     y = planes.correlate(
-        in1.astype(dtype, copy=False), kernel.astype(dtype, copy=False), tuple(start), count, boundary, fill,
+        in1.astype(dtype, copy=False), kernel.astype(dtype, copy=False), (start[0], start[1]), count, boundary, fill,
         step, dilation, method, None if backward else out, workers,
     )  # fmt: skip
     return _given(y[::-1, ::-1][:: stride[0], :: stride[1]], out) if backward else y

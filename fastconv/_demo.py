@@ -79,7 +79,9 @@ def smooth(x: Array, kernel: Array) -> Array:
     Beyond the ends convolution finds zeros, which would pull the ends down. Dividing by what the kernel makes
     of all ones leaves a mean of the samples that are there.
     """
-    return fastconv.convolve(x, kernel, "same") / fastconv.convolve(np.ones_like(x), kernel, "same")
+    weights = fastconv.convolve(np.ones_like(x), kernel, "same")
+    smoothed: Array = fastconv.convolve(x, kernel, "same") / weights
+    return smoothed
 
 
 def signals() -> Figure:
@@ -408,16 +410,21 @@ def time_case(case: Case, quick: bool) -> Timing:
 
 def table(timings: list[Timing]) -> str:
     """The timings as text. The ratio is that of the faster one of NumPy and SciPy to fastconv."""
-    workers = fastconv.get_workers()
+    def line(*cells: str) -> str:
+        return "{:<44}{:>8}{:>9} {:<17}{:>9}{:>11}{:>9}".format(*cells)
 
-    def cell(ms: float) -> str:
-        return f"{ms:8.2f}" if math.isfinite(ms) else f"{'-':>8}"
+    rows = [line(t.name, milliseconds(t.numpy[0]), milliseconds(t.scipy[0]), f"({t.scipy[1]})",
+                 milliseconds(t.one_worker), milliseconds(t.all_workers), f"{t.ratio:.1f} x")
+            for t in timings]
+    return "\n".join([
+        line("", "NumPy", "SciPy", "(the fastest)", "fastconv", "fastconv", "ratio"),
+        line("median in milliseconds", "", "", "", "workers=1", f"workers={fastconv.get_workers()}", ""),
+        *rows,
+    ])
 
-    head = f"{'median ms':<44}{'NumPy':>8}   {'SciPy':>8} {'(its fastest)':<16} {'fastconv:':>8} " \
-           f"{'1 worker':>8} {'all ' + str(workers):>8}   ratio"
-    rows = [f"{t.name:<44}{cell(t.numpy[0])}   {cell(t.scipy[0])} {t.scipy[1]:<16} {'':>9} "
-            f"{cell(t.one_worker)} {cell(t.all_workers)}  {t.ratio:5.1f} x" for t in timings]
-    return "\n".join([head, *rows])
+
+def milliseconds(ms: float) -> str:
+    return f"{ms:.2f}" if math.isfinite(ms) else "-"
 
 
 def draw_timings(timings: list[Timing]) -> Figure:

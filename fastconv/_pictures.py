@@ -25,6 +25,9 @@ def filter_file(source: Path, target: Path, kernels: Sequence[NDArray[Any]], mod
     """
     file_format = _format_of(target)
     image, alpha, profile = _read(source)
+    if image.dtype.itemsize > 1 and file_format not in ("PNG", "TIFF"):
+        raise PictureError(f"cannot write {target}: the picture has 16 bits, and {file_format} holds 8; "
+                           "try .png or .tif")
     channel_axis = 2 if image.ndim == 3 else None
     if len(kernels) == 1:
         filtered = filter2d(image, kernels[0], mode=mode, channel_axis=channel_axis)
@@ -41,8 +44,8 @@ def magnitude(image: NDArray[Any], kernels: Sequence[NDArray[Any]], *, mode: str
     """
     # In floating point, since a response may be negative or beyond the range of the image's dtype.
     responses = [filter2d(image, k, mode=mode, channel_axis=channel_axis, dtype=np.float32) for k in kernels]
-    length: NDArray[Any] = np.sqrt(np.sum(np.square(responses), axis=0))
-    return np.rint(length).clip(0, np.iinfo(image.dtype).max).astype(image.dtype)
+    length: NDArray[Any] = np.rint(np.sqrt(np.sum(np.square(responses), axis=0)))
+    return length.clip(0, np.iinfo(image.dtype).max).astype(image.dtype)
 
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None, bytes | None]:
@@ -60,7 +63,8 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None, bytes | None]:
         return np.array(picture).astype(np.uint16), None, profile
     # Palettes, bilevel, CMYK and the like become what filtering makes sense for: grey or RGB.
     has_alpha = picture.has_transparency_data
-    pixels = np.array(picture.convert(Image.getmodebase(picture.mode) + ("A" if has_alpha else "")))
+    base = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+    pixels = np.array(picture.convert(base + "A" if has_alpha else base))
     if not has_alpha:
         return pixels, None, profile
     colours = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]

@@ -33,6 +33,73 @@ def filter2d(
     out: np.ndarray | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Filter an image: cross-correlation with a centred kernel, in the image's own dtype.
+
+    .. math:: y_{ij} = \mathrm{saturate}\Bigl(
+        \sum_{pq} h_{pq}\, x_{i+p-\lfloor P/2 \rfloor,\; j+q-\lfloor Q/2 \rfloor}\Bigr)
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W), or with a third axis for channels
+        Real numbers or bool.
+    kernel : array_like, shape (P, Q)
+        Real numbers; see `fastconv.kernels`. Its centre is the tap (P // 2, Q // 2).
+    mode : {'mirror', 'reflect', 'nearest', 'wrap', 'constant'}, optional
+        How the image goes on outside, by SciPy's names (its 'grid-' names are understood too)::
+
+            mirror    d c b | a b c d | c b a
+            reflect   c b a | a b c d | d c b
+            nearest   a a a | a b c d | d d d
+            wrap      b c d | a b c d | a b c
+            constant  v v v | a b c d | v v v
+
+    cval : float, optional
+        The v of 'constant'.
+    channel_axis : int, optional
+        The axis of a colour image's channels, each filtered alone. By default the image is grey.
+    dtype : dtype, optional
+        Of the result; by default the image's. Integers are rounded half to even and *saturated*: 300 becomes
+        255 in uint8, not 44.
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype. It may overlap the image.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the image's shape.
+
+    Raises
+    ------
+    ValueError
+        An image or kernel with the wrong number of dimensions, an unknown mode, an `out` of the wrong shape.
+    TypeError
+        An image, kernel or dtype that is not real numbers, an `out` of another dtype.
+    numpy.exceptions.AxisError
+        A `channel_axis` that the image does not have.
+
+    See Also
+    --------
+    sep_filter2d : with a kernel that is an outer product.
+    fastconv.correlate2d : in the numbers' own arithmetic, without rounding or saturation.
+
+    Notes
+    -----
+    Images of 8 or 16 bits and float32 are summed in float32, others in float64: a sum whose exact value lies
+    within that rounding of a half may be rounded either way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastconv
+    >>> image = np.array([[10, 10, 200], [10, 10, 200], [10, 10, 200]], np.uint8)
+    >>> fastconv.image.filter2d(image, [[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
+    array([[ 10,   0, 255],
+           [ 10,   0, 255],
+           [ 10,   0, 255]], dtype=uint8)
+    """
     kernel = _weights(kernel, "kernel", 2)
     return _filter(image, kernel, None, mode, cval, channel_axis, dtype, out, workers)
 
@@ -49,17 +116,77 @@ def sep_filter2d(
     out: np.ndarray | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    """
+    Filter an image with a kernel that is the outer product of a row and a column: `filter2d`, faster.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W), or with a third axis for channels
+        Real numbers or bool.
+    kernel_rows : array_like, shape (Q,)
+        The weights along a row, from left to right.
+    kernel_columns : array_like, shape (P,)
+        The weights along a column, from top to bottom.
+    mode : {'mirror', 'reflect', 'nearest', 'wrap', 'constant'}, optional
+        How the image goes on outside, by SciPy's names (its 'grid-' names are understood too)::
+
+            mirror    d c b | a b c d | c b a
+            reflect   c b a | a b c d | d c b
+            nearest   a a a | a b c d | d d d
+            wrap      b c d | a b c d | a b c
+            constant  v v v | a b c d | v v v
+
+    cval : float, optional
+        The v of 'constant'.
+    channel_axis : int, optional
+        The axis of a colour image's channels, each filtered alone. By default the image is grey.
+    dtype : dtype, optional
+        Of the result; by default the image's. Integers are rounded half to even and *saturated*: 300 becomes
+        255 in uint8, not 44.
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype. It may overlap the image.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the image's shape.
+
+    Raises
+    ------
+    ValueError
+        An image or kernel with the wrong number of dimensions, an unknown mode, an `out` of the wrong shape.
+    TypeError
+        An image, kernel or dtype that is not real numbers, an `out` of another dtype.
+    numpy.exceptions.AxisError
+        A `channel_axis` that the image does not have.
+
+    See Also
+    --------
+    filter2d : with any kernel; here it is ``numpy.outer(kernel_columns, kernel_rows)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastconv
+    >>> image = np.array([[0, 0, 9], [0, 0, 9], [0, 0, 9]], np.uint8)
+    >>> fastconv.image.sep_filter2d(image, [1, 1, 1], [1 / 9] * 3)
+    array([[0, 3, 3],
+           [0, 3, 3],
+           [0, 3, 3]], dtype=uint8)
+    """
     row, column = _weights(kernel_rows, "kernel_rows", 1), _weights(kernel_columns, "kernel_columns", 1)
     return _filter(image, row[None], column, mode, cval, channel_axis, dtype, out, workers)
 
 
 def _weights(kernel: Any, name: str, ndim: int) -> np.ndarray:
-    kernel = np.asarray(kernel)
-    if kernel.ndim != ndim or kernel.size == 0:
-        raise ValueError(f"{name} has shape {kernel.shape}; it needs {ndim} dimension(s), none of them empty")
-    if kernel.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {kernel.dtype}; it needs real numbers")
-    return kernel
+    weights: np.ndarray = np.asarray(kernel)
+    if weights.ndim != ndim or weights.size == 0:
+        raise ValueError(f"{name} has shape {weights.shape}; it needs {ndim} dimension(s), none of them empty")
+    if weights.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {weights.dtype}; it needs real numbers")
+    return weights
 
 
 def _filter(

@@ -22,10 +22,11 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from .tiles cimport CONVERTS, LANES, ROWS, Plane, elem, elem_in, elem_out, line, plane, read, write
+from .tiles cimport CONVERTS, LANES, ROWS, Plane, all_finite, elem, elem_in, elem_out, line, plane, read, write
 
 cdef enum:
     FILL = 0            # v v | a b c d | v v
@@ -44,6 +45,7 @@ cdef enum:
     STEP = 1 << 27              # multiply-adds of each thread between two looks for Ctrl-C
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     PAGE = 64                   # scratch areas start on a cache line
+    QUICK_TAPS = 256            # of a kernel that a small call copies to its stack
 
 cdef extern from "Python.h":
     const Py_ssize_t NOWHERE "PY_SSIZE_T_MIN"
@@ -77,6 +79,10 @@ cdef struct Job:
     # scratch memory of a thread: where its parts start, in bytes, and their rows, in elements
     Py_ssize_t packed_at, middle_at, staging_at, scratch_bytes
     Py_ssize_t phase, middle_ld, staging_ld
+
+
+cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
+    return (n + multiple - 1) // multiple * multiple
 
 
 # --- packing --------------------------------------------------------------------------------------------
@@ -116,23 +122,23 @@ cdef inline Py_ssize_t column_source(const Job *job, Py_ssize_t i) noexcept nogi
 
 
 cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-               Py_ssize_t columns, Py_ssize_t *where, elem *packed) noexcept nogil:
+               Py_ssize_t columns, Py_ssize_t phase, Py_ssize_t *where, elem *packed) noexcept nogil:
     """A block of the continued plane   IN x   OUT packed[rows, stride1, phase]   TEMP where[stride1, phase].
 
     Column j stands at [j % stride1, j // stride1], so that neighbouring outputs read neighbours.
     """
-    cdef Py_ssize_t i, j, m, s, low = 0, high = 0, ld = job.phase * job.stride1
+    cdef Py_ssize_t i, j, m, s, low = 0, high = 0, ld = phase * job.stride1
     cdef elem *to
     cdef const char *line
     if job.stride1 == 1:                            # columns low .. high-1 lie inside, side by side
         low = min(max(-column, 0), columns)
         high = max(min(job.width - column, columns), low)
     for s in range(job.stride1):
-        for m in range(job.phase):
+        for m in range(phase):
             j = m * job.stride1 + s
             if low <= j < high:
                 continue
-            where[s * job.phase + m] = column_source(job, column + j) if j < columns else NOWHERE
+            where[s * phase + m] = column_source(job, column + j) if j < columns else NOWHERE
     for i in range(rows):
         to = packed + i * ld
         m = source(row + i, job.height, job.boundary)
@@ -212,7 +218,7 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
     cdef const char *x = job.x
     cdef char *out = job.out
     cdef Py_ssize_t c = number % job.column_blocks, r, b, i
-    cdef Py_ssize_t row, column, height, width, rows, columns, n, ldx, ldo
+    cdef Py_ssize_t row, column, height, width, rows, columns, n, phase, ldx, ldo
     cdef const elem *origin
     cdef elem *to
     cdef elem *middle
@@ -240,9 +246,10 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         ldx = job.xs0 // <Py_ssize_t> sizeof(elem)
     else:
         to = <elem *> (scratch + job.packed_at)
-        pack(job, x, row, column, height, width, <Py_ssize_t *> scratch, to)
+        phase = job.phase if job.stride1 > 1 else up(n + (job.kw - 1) * job.dilation1, LANES)
+        pack(job, x, row, column, height, width, phase, <Py_ssize_t *> scratch, to)
         origin = to
-        ldx = job.phase * job.stride1
+        ldx = phase * job.stride1
 
     staged = job.stage or columns < LANES
     to = <elem *> (scratch + job.staging_at) if staged else <elem *> out
@@ -279,10 +286,6 @@ cdef Py_ssize_t *cut(Py_ssize_t n, Py_ssize_t low, Py_ssize_t high, Py_ssize_t s
     return cuts
 
 
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
-
-
 cdef inline void inside(Py_ssize_t start, Py_ssize_t stride, Py_ssize_t reach, Py_ssize_t n,
                         Py_ssize_t count, Py_ssize_t tile, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
     """Outputs low .. high-1 see no boundary; the rim is widened to whole tiles where there is room."""
@@ -301,6 +304,7 @@ cdef bint lay_out(Job *job) noexcept nogil:
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
     cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
     cdef Py_ssize_t item = sizeof(elem)
+    job.row_cuts = job.column_cuts = job.offset = NULL
     if job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True
     area = job.kh + job.kw if job.column != NULL else job.kh * job.kw
@@ -334,6 +338,12 @@ cdef bint lay_out(Job *job) noexcept nogil:
     for i in range(job.kw):
         job.offset[i] = i * job.dilation1 % job.stride1 * job.phase + i * job.dilation1 // job.stride1
     return True
+
+
+cdef inline void free_layout(Job *job) noexcept nogil:
+    free(job.row_cuts)
+    free(job.column_cuts)
+    free(job.offset)
 
 
 cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
@@ -395,11 +405,9 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
     job.pack = (CONVERTS or job.stride1 > 1 or job.xs1 != sizeof(elem)
                 or job.xs0 % <Py_ssize_t> sizeof(elem) != 0)
     job.stage = CONVERTS or job.os1 != sizeof(elem) or job.os0 % <Py_ssize_t> sizeof(elem) != 0
-    job.row_cuts = job.column_cuts = job.offset = NULL
     scratch = NULL
+    laid = lay_out(&job)
     try:
-        with nogil:
-            laid = lay_out(&job)
         if not laid:
             raise MemoryError("fastconv: no memory to lay out the work")
         area = job.kh + job.kw if job.column != NULL else job.kh * job.kw
@@ -418,6 +426,47 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
             done = end
     finally:
         free(scratch)
-        free(job.row_cuts)
-        free(job.column_cuts)
-        free(job.offset)
+        free_layout(&job)
+
+
+# --- small calls ----------------------------------------------------------------------------------------
+
+cdef int quick(char *out, Py_ssize_t rows, Py_ssize_t columns, const char *x, Py_ssize_t height,
+               Py_ssize_t width, const char *kernel, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t start0,
+               Py_ssize_t start1, bint flip, bint omit) noexcept nogil:
+    """A contiguous plane, small, zero outside, on the calling thread: 0, or -1 where this is no case for it.
+
+    `flip` reads the kernel backward; `omit` says that what lies outside is no term of the sum.
+    """
+    cdef Job job
+    cdef elem h[QUICK_TAPS]
+    cdef const elem *taps = <const elem *> kernel
+    cdef Py_ssize_t i, n = kh * kw
+    cdef char *scratch
+    cdef int status = -1
+    if n > QUICK_TAPS:
+        return -1
+    for i in range(n):
+        h[i] = taps[n - 1 - i if flip else i]
+    if omit and not all_finite(h, n):               # zeros outside would become NaN
+        return -1
+    job.x, job.height, job.width, job.xs0, job.xs1 = x, height, width, width * sizeof(elem), sizeof(elem)
+    job.out, job.rows, job.columns = out, rows, columns
+    job.os0, job.os1 = columns * sizeof(elem), sizeof(elem)
+    job.start0, job.start1 = start0, start1
+    job.stride0 = job.stride1 = job.dilation0 = job.dilation1 = job.group = 1
+    job.h, job.column, job.kh, job.kw = h, NULL, kh, kw
+    job.boundary, job.batch_ndim = FILL, 0
+    memset(&job.fill, 0, sizeof(elem))
+    job.pack = job.stage = False
+    if lay_out(&job):
+        scratch = <char *> malloc(job.scratch_bytes)
+        if scratch != NULL:
+            run(&job, 0, job.row_blocks * job.column_blocks, 1, scratch)
+            free(scratch)
+            status = 0
+    free_layout(&job)
+    return status
+
+
+quick_call = PyCapsule_New(<void *> quick, "fastconv.quick", NULL)     # for _quick.pyx

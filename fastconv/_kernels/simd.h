@@ -167,6 +167,16 @@ FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
 FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
 #endif
 
+/* Whether every value is finite: only such a value times zero is zero. */
+FC_INLINE int fc_all_finite(const fc_elem *p, ptrdiff_t n)
+{
+    const fc_real *v = (const fc_real *) p;
+    int finite = 1;
+    for (ptrdiff_t i = 0; i < n * (1 + FC_COMPLEX); i++)
+        finite &= v[i] * 0 == 0;
+    return finite;
+}
+
 /* An input element in memory, and an output element from a finished sum. */
 #if FC_CONVERTS
 #define FC_LOWEST ((fc_real) ((fc_out) -1 < 0 ? -(((uintmax_t) 1 << (8 * sizeof(fc_out) - 1)) - 1) - 1. : 0))

@@ -27,6 +27,7 @@ cdef extern from "simd.h" nogil:
     elem read "fc_read" (const elem_in *)
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+    bint all_finite "fc_all_finite" (const elem *, Py_ssize_t)
 
 
 # --- one line -------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def _method(
         elif x.dtype.kind in "fc":
             if not (costs.all_finite(x) and costs.all_finite(kernel) and np.isfinite(fill[0])):
                 why = "the input is not finite, and a transform would spread that"
-        elif boundary == "fill" and fill[0] != 0 or not costs.whole_by_fft(x, kernel, tile[0] * tile[1]):
+        elif (boundary == "fill" and fill[0] != 0) or not costs.whole_by_fft(x, kernel, tile[0] * tile[1]):
             why = "these integers are too large for a transform to give exact sums"
         if why and asked == "fft":
             raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")

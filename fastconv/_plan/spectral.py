@@ -29,7 +29,10 @@ def _engine() -> tuple[ModuleType, bool]:
         return np.fft, False
 
 
-def transforms(complex_: bool, axes: tuple[int, ...], workers: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+Transform = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+
+
+def transforms(complex_: bool, axes: tuple[int, ...], workers: int) -> tuple[Transform, Transform]:
     """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft where it is missing."""
     fft, has_workers = _engine()
     options: dict[str, Any] = {"axes": axes}
@@ -37,13 +40,7 @@ def transforms(complex_: bool, axes: tuple[int, ...], workers: int) -> tuple[Cal
         options["workers"] = workers
     forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
 
-    def forth(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        return forward(x, s=shape, **options)
-
-    def back(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        return inverse(x, s=shape, **options)
-
-    return forth, back
+    return (lambda x, shape: forward(x, s=shape, **options)), (lambda x, shape: inverse(x, s=shape, **options))
 
 
 def good_size(n: int) -> int:

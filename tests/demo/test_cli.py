@@ -1,4 +1,5 @@
 """``python -m fastconv``, mostly its `filter` of a user's own picture."""
+import inspect
 import os
 import subprocess
 import sys
@@ -58,11 +59,12 @@ def saturated(plane, kernel, mode="mirror", top=255):
 
 def strength(plane, first, second):
     """Length of the vector of two responses, rounded and clipped."""
-    responses = [ndimage.correlate(plane.astype(np.float64), kernel, mode="mirror") for kernel in (first, second)]
+    plane = plane.astype(np.float64)
+    responses = [ndimage.correlate(plane, kernel, mode="mirror") for kernel in (first, second)]
     return np.clip(np.rint(np.hypot(*responses)), 0, 255)
 
 
-# ----------------------------------------------------------------------------------------------- what it does
+# ---------------------------------------------------------------------------------------------- what it does
 
 def test_grey(picture, noise, tmp_path):
     assert run("filter", picture(noise[..., 0]), tmp_path / "out.png", "--kernel", "sharpen") == 0
@@ -93,10 +95,8 @@ def test_alpha_is_kept(picture, noise, tmp_path, channels, mode):
 
 @pytest.mark.parametrize("transparent", [False, True])
 def test_palette(tmp_path, noise, transparent):
-    indices = Image.fromarray(noise[..., 0] % 16, mode=None).convert("L")
-    indexed = Image.new("P", indices.size)
-    indexed.putpalette(list(range(0, 240, 5)) * 1)
-    indexed.putdata(list(indices.tobytes()))
+    indexed = Image.fromarray(noise[..., 0] % 16)
+    indexed.putpalette(range(0, 240, 5))  # 16 colours; now the values are indices
     indexed.save(tmp_path / "in.png", **({"transparency": 3} if transparent else {}))
     with Image.open(tmp_path / "in.png") as file:
         assert file.mode == "P"
@@ -165,9 +165,9 @@ def test_a_picture_can_be_replaced_by_its_own_result(picture, noise, tmp_path):
 
 @pytest.mark.parametrize("mode", ["reflect", "constant", "nearest", "mirror", "wrap"])
 def test_mode(picture, noise, tmp_path, mode):
-    assert run("filter", picture(noise[..., 0]), tmp_path / "out.png", "--kernel", "box", "--size", 5,
-               "--mode", mode) == 0
-    np.testing.assert_array_equal(read(tmp_path / "out.png")[1], saturated(noise[..., 0], kernels.box(5), mode))
+    assert run("filter", picture(noise[..., 0]), tmp_path / "out.png", "--kernel", "box", "--mode", mode) == 0
+    out = read(tmp_path / "out.png")[1]
+    np.testing.assert_array_equal(out, saturated(noise[..., 0], kernels.box(), mode))
 
 
 @pytest.mark.parametrize("name", ["sobel", "prewitt", "scharr"])
@@ -188,7 +188,7 @@ def test_gabor_finds_stripes_wherever_they_are_bright(tmp_path, picture):
     stripes = np.rint(127.5 + 127.5 * np.cos(2 * np.pi * columns / 8)).astype(np.uint8)
     source = picture(stripes)
     assert run("filter", source, tmp_path / "out.png", "--kernel", "gabor", "--wavelength", 8) == 0
-    found = read(tmp_path / "out.png")[1]
+    found = read(tmp_path / "out.png")[1][:, 20:-20]  # mirrored at the edges the stripes are broken
     assert found.min() > 240  # from black to white: the strongest response, light and dark stripes alike
     assert run("filter", source, tmp_path / "out.png", "--kernel", "gabor", "--wavelength", 8,
                "--theta", np.pi / 2) == 0
@@ -197,10 +197,9 @@ def test_gabor_finds_stripes_wherever_they_are_bright(tmp_path, picture):
 
 @pytest.mark.parametrize("name", kernels.__all__)
 def test_every_kernel_runs_with_all_its_parameters(picture, tmp_path, name):
-    values = {"size": 3, "sigma": 1.5, "truncate": 2.0, "radius": 3, "amount": 0.5, "connectivity": 8, "axis": 1,
-              "wavelength": 4.0, "theta": 0.3, "gamma": 0.7, "phase": 0.2}
+    values = {"size": 3, "sigma": 1.5, "truncate": 2.0, "radius": 3, "amount": 0.5, "connectivity": 8,
+              "axis": 1, "wavelength": 4.0, "theta": 0.3, "gamma": 0.7, "phase": 0.2}
     assert values.keys() == OPTIONS.keys()
-    import inspect
     offered = [p for p in inspect.signature(getattr(kernels, name)).parameters if p not in ("dtype", "ndim")]
     assert set(offered) <= OPTIONS.keys(), "a parameter of the kernel is missing on the command line"
     given = [word for p in offered for word in (f"--{p}", str(values[p]))]
@@ -208,7 +207,7 @@ def test_every_kernel_runs_with_all_its_parameters(picture, tmp_path, name):
     assert read(tmp_path / "out.png")[1].shape == (11, 14, 3)
 
 
-# -------------------------------------------------------------------------------------------------- what fails
+# ------------------------------------------------------------------------------------------------ what fails
 
 def test_missing_file(capsys, tmp_path):
     line = fails(capsys, "filter", tmp_path / "none.png", tmp_path / "out.png", "--kernel", "box")
@@ -216,12 +215,18 @@ def test_missing_file(capsys, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: b"no picture", lambda data: data[:60],
-                                    lambda data: data[:-30], lambda data: data[:50] + b"\xff" * 20 + data[70:]])
+@pytest.mark.parametrize("damage", [
+    lambda data: b"",
+    lambda data: b"no picture",
+    lambda data: data[:60],
+    lambda data: data[:-30],
+    lambda data: data[:50] + b"\xff" * 20 + data[70:],
+])
 def test_unreadable_picture(capsys, picture, tmp_path, damage):
     source = picture()
     source.write_bytes(damage(source.read_bytes()))
-    assert f"cannot read {source}: " in fails(capsys, "filter", source, tmp_path / "out.png", "--kernel", "box")
+    line = fails(capsys, "filter", source, tmp_path / "out.png", "--kernel", "box")
+    assert f"cannot read {source}: " in line
     assert os.listdir(tmp_path) == ["in.png"]
 
 
@@ -249,7 +254,6 @@ def test_unknown_kernel(capsys, picture, tmp_path):
     (["box", "--size", "2.5"], "invalid int value: '2.5'"),
     (["gaussian", "--sigma", "nan"], "sigma must be a finite number"),
     (["gaussian", "--sigma", "1e300"], ""),
-    (["gaussian", "--sigma", "1e8"], ""),
     (["box", "--mode", "around"], "around"),
 ])
 def test_bad_parameters(capsys, picture, tmp_path, argv, message):
@@ -265,6 +269,12 @@ def test_unknown_format(capsys, picture, tmp_path):
 def test_a_format_without_alpha(capsys, picture, noise, tmp_path):
     assert "RGBA as JPEG" in fails(capsys, "filter", picture(noise), tmp_path / "out.jpg", "--kernel", "box")
     assert os.listdir(tmp_path) == ["in.png"]
+
+
+def test_a_format_of_8_bits_for_16(capsys, picture, noise, tmp_path):
+    source = picture(noise[..., 0].astype(np.uint16))
+    line = fails(capsys, "filter", source, tmp_path / "out.jpg", "--kernel", "box")
+    assert "the picture has 16 bits, and JPEG holds 8; try .png or .tif" in line
 
 
 def test_output_in_no_folder(capsys, picture, tmp_path):
@@ -299,8 +309,10 @@ def test_nothing_is_half_written(capsys, picture, tmp_path, monkeypatch):
     *[(module, ["demo"]) for module in ("matplotlib", "PIL", "pywt", "scipy", "tqdm")],
 ])
 def test_missing_extra(tmp_path, module, argv):
-    script = f"import sys; sys.modules[{module!r}] = None; from fastconv.__main__ import main; sys.exit(main({argv}))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    script = (f"import sys; sys.modules[{module!r}] = None\n"
+              f"from fastconv.__main__ import main; sys.exit(main({argv}))")
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=120)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr
     assert "pip install fastconv[demo]" in done.stderr
@@ -325,8 +337,8 @@ def test_help_names_every_kernel(capsys):
 
 @pytest.mark.parametrize("flag", ["info", "--version"])
 def test_as_a_program(tmp_path, flag):
-    done = subprocess.run([sys.executable, "-m", "fastconv", flag], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=120)
+    done = subprocess.run([sys.executable, "-m", "fastconv", flag], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert fastconv.__version__ in done.stdout
 

@@ -17,7 +17,8 @@ PICTURES = ["conventions", "ecg", "photo_colour", "photo_grey", "signals", "timi
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")}
+    display = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+    environment = {name: value for name, value in os.environ.items() if name not in display}
     done = subprocess.run([sys.executable, "-W", "error", "-m", "fastconv", "demo", "--quick"], cwd=folder,
                           env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -37,7 +38,7 @@ def test_pictures_show_something(demo, name):
     height, width, _ = pixels.shape
     assert height > 500
     assert width > 1500
-    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+    assert len(np.unique(pixels[::5, ::5].reshape(-1, 3), axis=0)) > 50
     assert np.all(pixels[[0, 0, -1, -1], [0, -1, 0, -1]] == 255), "something is cut off at a corner"
     assert 0.02 < np.mean(pixels.min(axis=2) < 250) < 0.98, "empty, or filled to the brim"
 
@@ -47,7 +48,8 @@ def test_it_prints_the_ten_values_and_the_timings(demo):
     assert "3.33 6.33 9.67 9.33 9.67 6.67 7.00 6.67 9.67 9.00" in done.stdout
     for column in ("NumPy", "SciPy", "fastconv", "ratio"):
         assert column in done.stdout
-    assert sum(line.rstrip().endswith(" x") for line in done.stdout.splitlines()) == len(_demo.cases(quick=True))
+    rows = [line for line in done.stdout.splitlines() if line.endswith(" x")]
+    assert len(rows) == len(_demo.cases(quick=True))
     for name in PICTURES:
         assert f"{name}.png" in done.stdout
 
@@ -94,9 +96,9 @@ def test_what_numpy_is_timed_with_is_right(by_numpy, kernel_shape):
 def test_the_table_gives_the_ratio_to_the_faster_of_the_two():
     timing = _demo.Timing("a case", (6.0, "convolve"), (4.0, "oaconvolve"), 0.8, 0.5)
     assert timing.ratio == 8
-    head, row = _demo.table([timing]).splitlines()
-    assert len(head) == len(row)
-    assert row.split() == ["a", "case", "6.00", "4.00", "oaconvolve", "0.80", "0.50", "8.0", "x"]
+    *head, row = _demo.table([timing]).splitlines()
+    assert {len(line) for line in head} == {len(row)}
+    assert row.split() == ["a", "case", "6.00", "4.00", "(oaconvolve)", "0.80", "0.50", "8.0", "x"]
 
 
 @pytest.mark.parametrize("output", ["file", "file/folder"])

@@ -1,4 +1,4 @@
-"""fastconv.kernels: against SciPy's filters, which are made of the same weights, and against the definitions."""
+"""fastconv.kernels: against SciPy's filters, made of the same weights, and against the definitions."""
 
 import inspect
 import math
@@ -73,7 +73,7 @@ def test_a_dtype_without_numbers_is_an_error(dtype):
         kernels.identity(dtype=dtype)
 
 
-# ------------------------------------------------------------------------------------------- box and identity
+# ------------------------------------------------------------------------------------------ box and identity
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, (1, 5), (4, 3)])
@@ -98,7 +98,7 @@ def test_identity_changes_nothing(image, size):
     np.testing.assert_array_equal(ndimage.correlate(image, kernels.identity(size)), image)
 
 
-# --------------------------------------------------------------------------------------------------- gaussian
+# -------------------------------------------------------------------------------------------------- gaussian
 
 
 @pytest.mark.parametrize("settings", [{}, {"truncate": 2.5}, {"truncate": 0}, {"radius": 2}, {"radius": 0}])
@@ -131,7 +131,7 @@ def test_gaussian_of_no_width_is_the_identity(sigma):
     np.testing.assert_array_equal(kernels.gaussian(sigma, radius=2), kernels.identity(5))
 
 
-# ------------------------------------------------------------------------------------------------ derivatives
+# ----------------------------------------------------------------------------------------------- derivatives
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1, -2])
@@ -171,7 +171,7 @@ def test_laplacian_ignores_slopes(connectivity):
     assert np.count_nonzero(kernels.laplacian(connectivity)) == connectivity + 1
 
 
-# ------------------------------------------------------------------------------------------ sharpen and emboss
+# ---------------------------------------------------------------------------------------- sharpen and emboss
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
@@ -192,7 +192,7 @@ def test_emboss_is_lit_from_the_top_left():
     assert kernels.emboss(2.5).sum() == 1
 
 
-# ------------------------------------------------------------------------------------------------------ gabor
+# ----------------------------------------------------------------------------------------------------- gabor
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_gabor_sizes():
     assert kernels.gabor(2).shape == kernels.gabor(2, sigma=1.12).shape
 
 
-# ------------------------------------------------------------------------------------------------------ errors
+# ---------------------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ LOADED = """
 
     fastconv.convolve([1.0, 2.0], [1.0, 3.0])
     loaded = [name.split(".") for name in sys.modules if name.startswith("fastconv._kernels.")]
-    print(_runtime.ISA, *{isa for _, _, isa, *_ in loaded})
+    print(_runtime.ISA, *{parts[2] for parts in loaded if len(parts) == 5})  # _kernels.<isa>.<dtype>.<operation>
 """
 
 

@@ -142,7 +142,7 @@ EVERY_FUNCTION = """
         lambda w: fastconv.convolve(image, taps, axis=0, workers=w),
         lambda w: fastconv.convolve(image + 1j, taps, axis=1, workers=w),
         lambda w: fastconv.convolve2d(image, kernel, method="direct", workers=w),
-        lambda w: fastconv.convolve2d(image, np.outer(taps[:9], taps[:9]), method="separable", workers=w),
+        lambda w: fastconv.convolve2d(image, np.outer([1, 4, 6, 4.0], [1, 2, 1]), method="separable", workers=w),
         lambda w: fastconv.convolve2d(image, kernel, method="fft", workers=w),
         lambda w: fastconv.correlate2d(image, kernel, "same", "symm", stride=2, dilation=(1, 3), workers=w),
         lambda w: fastconv.convolve2d(pixels[..., 0], np.ones((5, 5), np.uint8), boundary="wrap", workers=w),
