@@ -51,11 +51,11 @@ docs: $(VENV)/.built $(VENV)/.for-docs ## build the documentation in docs/_build
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-lint: $(VENV)/.built $(VENV)/.for-lint ## check style, types, and the stubs against what is built
+lint: $(VENV)/.built $(VENV)/.for-demo $(VENV)/.for-lint ## check style, types, and the stubs against what is built
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint fastconv
 	$(BIN)/mypy
-	$(BIN)/stubtest fastconv
+	$(BIN)/stubtest fastconv --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist
 
 clean: ## remove all that make has made, environments included
 	rm -rf .venv* build dist demo *.egg-info docs/_build docs/api/generated benchmarks/env benchmarks/html

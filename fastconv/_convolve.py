@@ -192,8 +192,9 @@ def correlate(
     if mode == "same" and n < k:
         start = n // 2  # NumPy swaps the two and reverses the result: the odd one falls on the other side
     dtype = np.result_type(a, v)
+    taps = np.conj(v) if v.dtype.kind == "c" else v  # objects stay as they are, in NumPy too
     y = lines.correlate(
-        np.asarray(a), np.conj(np.asarray(v)), axis, start - (k - 1), count, dtype, method, out, workers
+        np.asarray(a), np.asarray(taps), axis, start - (k - 1), count, dtype, method, out, workers
     )
     return _subclass(y, a, v) if whole and out is None else y
 
@@ -258,6 +259,8 @@ def _subclass(y: np.ndarray, a: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 # --- two dimensions: SciPy's face ------------------------------------------------------------------------
+
+_LONGEST = 1 << 60  # of a kernel: sums of a few such stay indices
 
 _BOUNDARIES = {
     "fill": "fill", "pad": "fill", "wrap": "wrap", "circular": "wrap", "symm": "symm", "symmetric": "symm",
@@ -467,10 +470,13 @@ def _plane(
     swapped = mode == "valid" and _swap(in1.shape, _reach(in2.shape, dilation))
     if swapped:
         in1, in2, dilation = _spread(in2, dilation), in1, (1, 1)
-    dtype = np.result_type(in1, in2)
+    try:
+        dtype = np.result_type(in1, in2)
+    except np.exceptions.DTypePromotionError as error:
+        raise ValueError(f"{name} is not available for dtypes {in1.dtype} and {in2.dtype}") from error
     if dtype.kind not in "iufc" or dtype == np.float16:
         raise ValueError(f"{name} is not available for dtype {dtype}; convert the inputs, e.g. to float32")
-    fill = _fill(fillvalue, dtype)
+    fill = _fill(fillvalue if boundary == "fill" else 0, dtype)
 
     reach = _reach(in2.shape, dilation)
     size, start = [], []
@@ -482,7 +488,8 @@ def _plane(
         if size[-1] < 0:
             raise ValueError(f"shapes {in1.shape} and {in2.shape} give a negative size, {n} + {k} - 1 = {size[-1]}")
     backward = swapped and not flip  # SciPy reverses what it correlated the other way round
-    step = (1, 1) if backward else stride
+    # A stride beyond the size takes the first output, as the size does.
+    step = (1, 1) if backward else (min(stride[0], max(size[0], 1)), min(stride[1], max(size[1], 1)))
     count = (-(-size[0] // step[0]), -(-size[1] // step[1]))
     kernel = in2[::-1, ::-1] if flip else np.conj(in2)
     y = planes.correlate(
@@ -510,6 +517,8 @@ def pair(value: Any, name: str) -> tuple[int, int]:
 def _reach(shape: tuple[int, ...], dilation: tuple[int, int]) -> tuple[int, int]:
     """The size of a kernel whose taps stand `dilation` apart."""
     first, second = ((k - 1) * d + 1 if k else 0 for k, d in zip(shape, dilation, strict=True))
+    if max(first, second) > _LONGEST:
+        raise ValueError(f"a {shape} kernel with dilation {dilation} spans ({first}, {second}), more than can be indexed")
     return first, second
 
 
@@ -535,28 +544,16 @@ def _spread(kernel: np.ndarray, dilation: tuple[int, int]) -> np.ndarray:
 
 
 def _fill(fillvalue: Any, dtype: np.dtype) -> np.ndarray:
-    """The fill value as an array of one, in the dtype of the result."""
-    if type(fillvalue) is int and fillvalue == 0:
-        return np.zeros(1, dtype)
-    value = np.asarray(fillvalue)
+    """The fill value as an array of one, in the dtype of the result: an array must cast safely, as in SciPy."""
+    try:
+        with np.errstate(all="ignore"):
+            if isinstance(fillvalue, np.ndarray):
+                value = fillvalue.astype(dtype, casting="safe")
+            else:
+                value = np.array(fillvalue, dtype)
+    except (TypeError, ValueError, OverflowError):
+        np.array(fillvalue, complex)  # what is no number at all has an error of its own
+        raise ValueError(f"fillvalue {fillvalue!r} cannot be cast to {dtype}, the dtype of the result") from None
     if value.size != 1:
         raise ValueError(f"fillvalue must be a scalar or an array with one element, not of shape {value.shape}")
-    refused = ValueError(f"fillvalue {fillvalue!r} cannot be cast to {dtype}, the dtype of the result")
-    try:
-        number = complex(value.item()) if value.item() is not None else complex("nan")
-    except (TypeError, ValueError):
-        raise refused from None
-    if dtype.kind == "c":
-        return value.astype(dtype).reshape(1) if value.dtype.kind in "biufc" else np.full(1, number, dtype)
-    if number.imag != 0:
-        raise refused
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return np.full(1, number.real if value.dtype.kind not in "biufc" else value.reshape(1)[0].real, dtype)
-    limits = np.iinfo(dtype)
-    if not np.isfinite(number.real):
-        raise refused
-    whole = int(value.item()) if value.dtype.kind in "iu" else int(number.real)
-    if not limits.min <= whole <= limits.max:
-        raise refused
-    return np.full(1, whole, dtype)
+    return value.reshape(1)

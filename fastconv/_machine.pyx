@@ -5,6 +5,7 @@ cdef extern from "machine.h" nogil:
     const int OPENMP_VERSION
     const int MOST_THREADS
     int cpu_level()
+    int forked
     int prepare_threads()
     int startable_threads(int n)
 
@@ -23,6 +24,15 @@ def openmp():
     return OPENMP_VERSION
 
 
+def is_forked():
+    """Whether this process was forked from one that had imported this: it works on one thread."""
+    return bool(forked)
+
+
 def startable(n):
-    """How many of `n` threads, the caller among them, may take part in a parallel region of this process."""
+    """How many of `n` threads, the caller among them, the parallel region that follows may have.
+
+    To be asked straight before the region, when all memory is allocated: what has just been shown to start
+    must start again there, or OpenMP ends the process.
+    """
     return startable_threads(min(n, MOST_THREADS))

@@ -84,13 +84,13 @@ def kernel(dtype: str, operation: str) -> ModuleType:
 _set: int | None = None  # by set_workers
 
 
-def threads(workers: SupportsIndex | None = None, useful: int | None = None) -> int:
-    """How many threads a call runs on: what `workers` resolves to, at most `useful`, if they can start.
+def threads(workers: SupportsIndex | None = None) -> int:
+    """How many threads a call may use: `workers` where it is given, and 1 in a forked child.
 
-    A forked child works alone: OpenMP's threads do not survive a fork.
+    Whether so many can start, `_machine.startable` finds out straight before they do.
     """
     number = get_workers() if workers is None else _number(workers)
-    return _machine.startable(number if useful is None else min(number, useful))
+    return 1 if _machine.is_forked() else number
 
 
 def get_workers() -> int:

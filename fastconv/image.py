@@ -18,7 +18,7 @@ _MODES = {
     "mirror": "mirror", "wrap": "wrap", "grid-wrap": "wrap",
 }  # fmt: skip
 
-# Pixels of these dtypes are read, summed in float32, rounded and saturated in the kernel itself.
+# Kernels that read and write pixels and sum in float32.
 _PIXELS = {"u1": "u8_f32", "i1": "i8_f32", "u2": "u16_f32", "i2": "i16_f32"}
 
 
@@ -219,33 +219,48 @@ def _filter(
     if y.size == 0:
         return y
 
+    # Pixels of 8 and 16 bits are converted, rounded and saturated by the kernel itself, block by block.
     pixels = _PIXELS.get(image.dtype.str[1:]) if result == image.dtype.newbyteorder("=") else None
-    # The pixels' kernels sum in float32, whole numbers beyond 24 bits and floats of 64 in float64.
     narrow = image.dtype.itemsize <= (4 if image.dtype.kind == "f" else 2)
-    work = np.dtype(np.float32 if narrow else np.float64)
-    name = pixels or ("f32" if narrow else "f64")
-    x = native(image, image.dtype.newbyteorder("=") if pixels else work)
-    to = y if result == x.dtype and takes(y, x, row) else np.empty(y.shape, x.dtype)
+    work, name = (np.dtype(np.float32), "f32") if narrow else (np.dtype(np.float64), "f64")
+    weights = np.ascontiguousarray(row, work)
+    column = column if column is None else np.ascontiguousarray(column, work)
+    fill = np.full(1, cval, work)
+    axis = None if channel_axis is None else normalize_axis_index(channel_axis, 3)
+    grey = image.shape if axis is None else tuple(n for i, n in enumerate(image.shape) if i != axis)
+    start = (-((weights if column is None else column).shape[0] // 2), -(weights.shape[1] // 2))
 
-    group = 1
-    x_planes, to_planes = x, to
-    if channel_axis is not None:
-        axis = normalize_axis_index(channel_axis, 3)
+    way = "direct"
+    if column is None:
+        way, factors = planes.way(name, weights, (grey[0], grey[1]))
+        if factors is not None:
+            column, weights = factors[0], factors[1][None]
+    x = native(image, image.dtype.newbyteorder("=") if pixels and way != "fft" else work)
+    to = y if result == x.dtype and takes(y, x, row) else np.empty(y.shape, x.dtype)
+    if way == "fft":
+        for one, filtered in zip(_channels(x, axis), _channels(to, axis), strict=True):
+            filtered[...] = planes.correlate(
+                one, weights, start, one.shape, boundary, fill, (1, 1), (1, 1), "auto", None, workers
+            )
+    else:
+        group = 1
         if axis == 2 and x.flags.c_contiguous and to.flags.c_contiguous:
             group = x.shape[2]  # channels stay side by side: a pixel's neighbour is `group` elements away
             x_planes, to_planes = (a.reshape(a.shape[0], -1) for a in (x, to))
         else:
-            x_planes, to_planes = (np.moveaxis(a, axis, 0) for a in (x, to))
-    height = row.shape[0] if column is None else len(column)
-    weights = np.ascontiguousarray(row, work)
-    correlate_kernel(name).correlate(
-        x_planes, to_planes, weights, None if column is None else np.ascontiguousarray(column, work),
-        np.full(1, cval, work), planes.BOUNDARIES[boundary],
-        (-(height // 2), -(row.shape[1] // 2) * group), (1, 1), (1, group), group, threads,
-    )  # fmt: skip
+            x_planes, to_planes = _channels(x, axis), _channels(to, axis)
+        correlate_kernel(pixels or name).correlate(
+            x_planes, to_planes, weights, column, fill, planes.BOUNDARIES[boundary],
+            (start[0], start[1] * group), (1, 1), (1, group), group, threads,
+        )  # fmt: skip
     if to is not y:
         _saturate(to, y)
     return y
+
+
+def _channels(image: np.ndarray, axis: int | None) -> np.ndarray:
+    """The planes of an image."""
+    return image[None] if axis is None else np.moveaxis(image, axis, 0)
 
 
 def _saturate(values: np.ndarray, out: np.ndarray) -> None:

@@ -50,20 +50,18 @@ static int cpu_level(void) { return 0; }
 /* More threads than this are never asked for. */
 enum { MOST_THREADS = 1024 };
 
-#if !defined(_OPENMP)
+/* Threads do not survive fork, and GCC's OpenMP waits for them for ever (GCC PR60035):
+ * a forked child works alone for the rest of its life. */
+static int forked;
+
+#if defined(_WIN32)
 static int prepare_threads(void) { return 0; }
-static int startable_threads(int n) { (void)n; return 1; }
-#elif defined(_WIN32)
-static int prepare_threads(void) { return 0; }
-static int startable_threads(int n) { return n; }
+static int startable_threads(int n) { return OPENMP_VERSION ? n : 1; }
 #else
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-/* OpenMP's threads do not survive fork, and GCC's runtime waits for them for ever (GCC PR60035):
- * a forked child works alone for the rest of its life. */
-static int forked;
 static void in_the_child(void) { forked = 1; }
 
 /* The stack that the user asks for each OpenMP thread, in bytes; 0 where the system's default holds.
@@ -126,7 +124,7 @@ static int started_threads(int n)
     return started;
 }
 
-/* How many of n threads, the caller among them, a parallel region may have.
+/* How many of n threads, the caller among them, the parallel region that follows at once may have.
  *
  * GCC's runtime ends the process when it cannot start a thread, so what it would start is started here first.
  * It keeps its threads for the next region, separately for every thread that calls, but ends those that a
@@ -138,7 +136,7 @@ static int startable_threads(int n)
 {
     static _Thread_local int proven = 1;
 
-    if (forked || n <= 1)
+    if (!OPENMP_VERSION || forked || n <= 1)
         return 1;
     if (n > MOST_THREADS)
         n = MOST_THREADS;

@@ -92,9 +92,7 @@ LAYOUTS = {
     "reversed": lambda a: np.flip(np.flip(a).copy()),
     "last axis reversed": lambda a: np.flip(np.flip(a, -1).copy(), -1),
     "every second": lambda a: _embedded(a, [2 * n for n in a.shape], [slice(None, None, 2)] * a.ndim),
-    "every third, backwards": lambda a: _embedded(
-        a, [3 * n for n in a.shape], [slice(None, None, -3)] * a.ndim
-    ),
+    "every third, backwards": lambda a: _embedded(a, [3 * n for n in a.shape], [slice(None, None, -3)] * a.ndim),
     "cut out": lambda a: _embedded(a, [n + 5 for n in a.shape], [slice(2, n + 2) for n in a.shape]),
     "column": lambda a: _embedded(a, [*a.shape, 3], [..., 1]),
     "Fortran": np.asfortranarray,

@@ -26,6 +26,8 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from fastconv import _machine
+
 from .tiles cimport CONVERTS, LANES, ROWS, Plane, all_finite, elem, elem_in, elem_out, line, plane, read, write
 
 cdef enum:
@@ -420,6 +422,8 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
         step = workers * max(1, STEP // max(1, work // blocks * area))
         while done < blocks:
             end = min(blocks, done + step)
+            if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
+                workers = _machine.startable(workers)
             with nogil:
                 run(&job, done, end, workers, scratch)
             PyErr_CheckSignals()

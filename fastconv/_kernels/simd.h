@@ -179,8 +179,9 @@ FC_INLINE int fc_all_finite(const fc_elem *p, ptrdiff_t n)
 
 /* An input element in memory, and an output element from a finished sum. */
 #if FC_CONVERTS
-#define FC_LOWEST ((fc_real) ((fc_out) -1 < 0 ? -(((uintmax_t) 1 << (8 * sizeof(fc_out) - 1)) - 1) - 1. : 0))
-#define FC_HIGHEST ((fc_real) (((uintmax_t) 1 << (8 * sizeof(fc_out) - ((fc_out) -1 < 0))) - 1))
+#define FC_SIGNED ((fc_out) -1 < 0)
+#define FC_HIGHEST ((fc_real) (((uintmax_t) 1 << (8 * sizeof(fc_out) - FC_SIGNED)) - 1))
+#define FC_LOWEST (FC_SIGNED ? -FC_HIGHEST - 1 : (fc_real) 0)
 FC_INLINE fc_elem fc_read(const fc_in *p) { return (fc_elem) *p; }
 
 /* Rounded half to even and saturated; NaN gives 0. */

@@ -33,6 +33,8 @@ def correlate(
     threads = _runtime.threads(workers)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; use one of {', '.join(map(repr, METHODS))}")
+    if x.ndim == 1 and len(x) < len(taps):  # convolution commutes, and the shorter makes the better taps
+        x, taps, start = taps[::-1], x[::-1], start + len(taps) - len(x)
     y = output(out, (*x.shape[:axis], count, *x.shape[axis + 1 :]), dtype)
     work = working(dtype, len(taps))
     name = kernel_name(work)
@@ -44,7 +46,7 @@ def correlate(
         lined = _reference.correlate1d(np.moveaxis(x.astype(dtype), axis, -1), taps.astype(dtype), start, count)
         y[...] = np.moveaxis(lined, -1, axis)
         return y
-    points = _points(x, taps, dtype, name, count, y.size // count, method)
+    points = _points(x, taps, name, count, y.size // count, method)
     x, taps = native(x, work), native(taps, work)
     to = y if work == dtype and takes(y, x, taps) else np.empty(y.shape, work)
     if points:
@@ -57,9 +59,7 @@ def correlate(
     return y
 
 
-def _points(
-    x: np.ndarray, taps: np.ndarray, dtype: np.dtype, name: str, count: int, lines: int, method: str
-) -> int:
+def _points(x: np.ndarray, taps: np.ndarray, name: str, count: int, lines: int, method: str) -> int:
     """Points of the FFT's blocks; 0 for direct sums."""
     if method == "direct":
         return 0
@@ -71,17 +71,10 @@ def _points(
         points = spectral.good_size(count + len(taps) - 1)
     if not points:
         return 0
-    if dtype.kind in "fc":
-        possible = costs.all_finite(x) and costs.all_finite(taps)
-        why = "the input is not finite, and a transform would spread that"
-    else:
-        possible = costs.whole_by_fft(x, taps, points)
-        why = "these integers are too large for a transform to give exact sums"
-    if not possible:
-        if method != "auto":
-            raise ValueError(f"method {method!r} cannot be used: {why}; use method='direct' or 'auto'")
-        return 0
-    return points
+    why = costs.why_not_fft(x, taps, points)
+    if why and method != "auto":
+        raise ValueError(f"method {method!r} cannot be used: {why}; use method='direct' or 'auto'")
+    return 0 if why else points
 
 
 def _by_fft(

@@ -69,17 +69,25 @@ def plane_method(name: str, kernel: tuple[int, int], count: tuple[int, int], ran
     return min(choices, key=lambda name: choices[name])
 
 
-def whole_by_fft(x: np.ndarray, taps: np.ndarray, points: int) -> bool:
-    """Whether integers come out right: the FFT's error in float64 stays below a quarter before rounding."""
-    reach = math.sqrt(min(points, x.size)) * _largest(x) * math.sqrt(taps.size) * _largest(taps)
-    return reach * math.log2(points + 1) * 4 * 2.0**-52 < 0.25
+def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: object = 0) -> str:
+    """What in the numbers speaks against transforms of so many points; nothing if ''."""
+    largest = max(_largest(x), abs(fill))  # type: ignore[call-overload]
+    reach = largest * _largest(taps)
+    if x.dtype.kind in "fc" or taps.dtype.kind in "fc":
+        dtype = np.result_type(x, taps)
+        limit = float(np.finfo(np.float32 if dtype == np.float16 else dtype).max)
+        if not math.isfinite(reach):
+            return "the input is not finite, and a transform would spread that"
+        if not reach * points * taps.size < limit / 8:
+            return f"the transform of numbers this large overflows {dtype}"
+    elif not reach * math.sqrt(min(points, x.size) * taps.size) * math.log2(points + 1) * 4 * 2.0**-52 < 0.25:
+        # the FFT's error in float64 must stay below a quarter, so that rounding finds the whole number
+        return "these integers are too large for a transform to give exact sums"
+    return ""
 
 
 def _largest(x: np.ndarray) -> float:
-    return float(max(-float(x.min()), float(x.max())))
-
-
-def all_finite(x: np.ndarray) -> bool:
-    """Whether every value is finite; a sum that overflows counts as not, which costs speed alone."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(x.sum()))
+    """The largest magnitude, of the parts where x is complex; NaN if there is one."""
+    if x.dtype.kind == "c":
+        return float(np.maximum(_largest(x.real), _largest(x.imag)))
+    return abs(float(x.max())) if x.dtype.kind in "bu" else float(np.maximum(x.max(), -float(x.min())))

@@ -14,6 +14,8 @@ BOUNDARIES = {"fill": 0, "wrap": 1, "symm": 2, "mirror": 3, "nearest": 4}  # as 
 
 Pair = tuple[int, int]
 
+_PACKED_BYTES = 1 << 26  # of input that one block may pack
+
 _WORTH_A_LOOK = 1 << 16  # multiply-adds below which a better way than direct is not looked for
 
 
@@ -41,13 +43,15 @@ def correlate(
     y = output(out, count, dtype)
     if y.size == 0:
         return y
-    if x.size == 0 or kernel.size == 0:
+    if kernel.size == 0:
         y[...] = 0
         return y
+    if x.size == 0 and boundary != "fill":
+        raise ValueError(f"an image of shape {x.shape} has nothing that boundary {boundary!r} could repeat")
     name = kernel_name(dtype)
-    if name is None:
-        if method in ("separable", "fft"):
-            raise TypeError(f"method {method!r} needs real or complex numbers of at most double precision, not {dtype}")
+    if name is None and method in ("separable", "fft"):
+        raise TypeError(f"method {method!r} needs real or complex numbers of at most double precision, not {dtype}")
+    if name is None or x.size == 0 or _spread(kernel, stride, dilation):
         y[...] = _reference.correlate2d(x, kernel, start, count, boundary, fill[0], stride, dilation)
         return y
     x, kernel, fill = native(x, dtype), np.ascontiguousarray(native(kernel, dtype)), native(fill, dtype)
@@ -66,6 +70,24 @@ def correlate(
     return y
 
 
+def _spread(kernel: np.ndarray, stride: Pair, dilation: Pair) -> bool:
+    """Whether taps or windows stand so far apart that a block of input would not be worth packing."""
+    height, width = (128 * s + (k - 1) * d for s, k, d in zip(stride, kernel.shape, dilation, strict=True))
+    return (stride, dilation) != ((1, 1), (1, 1)) and height * width * kernel.itemsize > _PACKED_BYTES
+
+
+Factors = tuple[np.ndarray, np.ndarray]
+
+
+def way(name: str, kernel: np.ndarray, count: Pair) -> tuple[str, Factors | None]:
+    """'direct', 'separable' with the kernel's factors, or 'fft': what costs least for a dense plane."""
+    if kernel.size < 9 or count[0] * count[1] * kernel.size < _WORTH_A_LOOK:
+        return "direct", None
+    factors = rank.outer_factors(kernel) if min(kernel.shape) > 1 else None
+    best = costs.plane_method(name, kernel.shape, count, factors is not None)
+    return best, factors if best == "separable" else None
+
+
 def _method(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -76,44 +98,37 @@ def _method(
     dilation: Pair,
     name: str,
     method: str,
-) -> tuple[str, tuple[np.ndarray, np.ndarray] | None]:
+) -> tuple[str, Factors | None]:
     """The way to go, by its name, and the kernel's factors where it is 'separable'."""
     if method == "direct":
         return method, None
-    dense = stride == (1, 1) and dilation == (1, 1)
-    if method == "auto" and (kernel.size < 9 or count[0] * count[1] * kernel.size < _WORTH_A_LOOK):
-        return "direct", None
-    factors = None
-    if method != "fft" and stride == (1, 1) and min(kernel.shape) > 1:
-        factors = rank.outer_factors(kernel)
     if method == "separable":
         if stride != (1, 1):
             raise ValueError(f"method 'separable' needs stride 1, not {stride}; use method='direct' or 'auto'")
         if min(kernel.shape) == 1:
             return "direct", None  # a row or a column is one pass as it is
+        factors = rank.outer_factors(kernel)
         if factors is None:
             raise ValueError("method 'separable' needs a kernel that is an outer product; use method='auto'")
         return method, factors
-    asked = method
     if method == "auto":
-        method = costs.plane_method(name, kernel.shape, count, factors is not None)
-        if method == "fft" and not dense:
-            method = "direct"
-    if method == "fft":
-        why = ""
-        tile = costs.tile_points(kernel.shape, count)
-        if not dense:
-            why = f"it needs stride and dilation 1, not {stride} and {dilation}"
-        elif x.dtype.kind in "fc":
-            if not (costs.all_finite(x) and costs.all_finite(kernel) and np.isfinite(fill[0])):
-                why = "the input is not finite, and a transform would spread that"
-        elif (boundary == "fill" and fill[0] != 0) or not costs.whole_by_fft(x, kernel, tile[0] * tile[1]):
-            why = "these integers are too large for a transform to give exact sums"
-        if why and asked == "fft":
-            raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
-        if why:
-            method = "separable" if factors is not None else "direct"
-    return method, factors if method == "separable" else None
+        best, factors = way(name, kernel, count) if stride == (1, 1) else ("direct", None)
+        if best != "fft":
+            return best, factors
+    why = _why_not_fft(x, kernel, count, boundary, fill, stride, dilation)
+    if why and method == "fft":
+        raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
+    return "direct" if why else "fft", None
+
+
+def _why_not_fft(
+    x: np.ndarray, kernel: np.ndarray, count: Pair, boundary: str, fill: np.ndarray, stride: Pair, dilation: Pair
+) -> str:
+    """What speaks against a transform; nothing if ''."""
+    if (stride, dilation) != ((1, 1), (1, 1)):
+        return f"it needs stride and dilation 1, not {stride} and {dilation}"
+    tile = costs.tile_points(kernel.shape, count)
+    return costs.why_not_fft(x, kernel, tile[0] * tile[1], fill[0] if boundary == "fill" else 0)
 
 
 def _by_fft(

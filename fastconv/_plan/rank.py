@@ -12,29 +12,26 @@ def outer_factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     each would, so the sum's error bound holds.
     """
     dtype = kernel.dtype
-    real = kernel.real if dtype.kind == "c" else kernel
-    if dtype.kind == "c" and kernel.imag.any():
+    if not np.isfinite(kernel).all():
         return None
-    if not np.isfinite(real).all():
-        return None
-    peak = np.abs(real.astype(np.float64)).max()
-    if peak == 0:
+    i, j = np.unravel_index(np.abs(kernel.astype(np.result_type(dtype, np.float64))).argmax(), kernel.shape)
+    pivot = kernel[i, j]
+    if pivot == 0:
         return np.zeros(kernel.shape[0], dtype), np.zeros(kernel.shape[1], dtype)
-    if peak < 2**31 and (dtype.kind in "iu" or (real == np.rint(real)).all()):
-        factors = _whole_factors(real.astype(np.int64))
-        if factors is not None or dtype.kind in "iu":
-            return factors and (factors[0].astype(dtype), factors[1].astype(dtype))
-    elif dtype.kind in "iu":
-        return None
-    i, j = np.unravel_index(np.abs(real).argmax(), real.shape)
-    column, row = real[:, j] / real[i, j], real[i]
-    if (np.abs(np.outer(column, row) - real) <= 4 * np.finfo(real.dtype).eps * np.abs(real)).all():
-        return column.astype(dtype), row.astype(dtype)
+    if dtype.kind in "iu" or (dtype.kind == "f" and (kernel == np.rint(kernel)).all()):
+        whole = _whole_factors(kernel.astype(np.int64), i, j) if -(2**31) < pivot < 2**31 else None
+        if whole is not None or dtype.kind in "iu":
+            return whole and (whole[0].astype(dtype), whole[1].astype(dtype))
+    column, row = kernel[:, j] / pivot, kernel[i]
+    roundings = 4 if dtype.kind == "f" else 12  # a complex product or quotient rounds more than once
+    with np.errstate(all="ignore"):
+        missed = np.abs(np.outer(column, row) - kernel)
+        if (missed <= roundings * np.finfo(dtype).eps * np.abs(kernel)).all():
+            return column.astype(dtype), row.astype(dtype)
     return None
 
 
-def _whole_factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    i, j = np.unravel_index(np.abs(kernel).argmax(), kernel.shape)
+def _whole_factors(kernel: np.ndarray, i: np.intp, j: np.intp) -> tuple[np.ndarray, np.ndarray] | None:
     row = kernel[i] // np.gcd.reduce(kernel[i])
     column = kernel[:, j] // row[j]
     return (column, row) if (np.outer(column, row) == kernel).all() else None

@@ -35,12 +35,17 @@ Transform = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 def transforms(complex_: bool, axes: tuple[int, ...], workers: int) -> tuple[Transform, Transform]:
     """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft where it is missing."""
     fft, has_workers = _engine()
-    options: dict[str, Any] = {"axes": axes}
-    if has_workers:
-        options["workers"] = workers
     forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
 
-    return (lambda x, shape: forward(x, s=shape, **options)), (lambda x, shape: inverse(x, s=shape, **options))
+    def run(transform: Callable[..., Any], x: np.ndarray, shape: tuple[int, ...]) -> Any:
+        if has_workers and workers > 1:
+            try:
+                return transform(x, s=shape, axes=axes, workers=workers)
+            except RuntimeError:  # no thread could be started
+                pass
+        return transform(x, s=shape, axes=axes)
+
+    return (lambda x, shape: run(forward, x, shape)), (lambda x, shape: run(inverse, x, shape))
 
 
 def good_size(n: int) -> int:
@@ -63,7 +68,7 @@ def block_size(taps: int, count: int, longest: int) -> int:
     n = good_size(2 * taps)
     sizes.add(min(n, whole))
     while n < min(longest, whole):
-        n = good_size(n + n // 4)
+        n = good_size(n + n // 4 + 1)
         sizes.add(min(n, whole))
     return min(sizes, key=lambda n: n * math.log2(n + 1) * math.ceil(count / (n - taps + 1)))
 

@@ -20,7 +20,8 @@ def numpy_mode(mode: object) -> str:
         else:
             if 0 <= number <= 2:
                 return _MODES[number]
-            raise ValueError(f"mode is {number}; as an integer it must be 0 (valid), 1 (same) or 2 (full)")
+            if -(2**31) <= number < 2**31:  # beyond a C int NumPy does not understand it at all
+                raise ValueError(f"mode is {number}; as an integer it must be 0 (valid), 1 (same) or 2 (full)")
     raise TypeError(f"mode is {mode!r}; use one of 'valid', 'same', or 'full'")
 
 

@@ -1,4 +1,5 @@
 """``python -m fastconv``, mostly its `filter` of a user's own picture."""
+
 import inspect
 import os
 import subprocess
@@ -40,9 +41,11 @@ def noise():
 @pytest.fixture
 def picture(tmp_path, noise):
     """Write some or all of the noise as a picture and return its path."""
+
     def write(pixels=noise[..., :3], name="in.png", **kwargs):
         Image.fromarray(pixels).save(tmp_path / name, **kwargs)
         return tmp_path / name
+
     return write
 
 
@@ -65,6 +68,7 @@ def strength(plane, first, second):
 
 
 # ---------------------------------------------------------------------------------------------- what it does
+
 
 def test_grey(picture, noise, tmp_path):
     assert run("filter", picture(noise[..., 0]), tmp_path / "out.png", "--kernel", "sharpen") == 0
@@ -190,15 +194,27 @@ def test_gabor_finds_stripes_wherever_they_are_bright(tmp_path, picture):
     assert run("filter", source, tmp_path / "out.png", "--kernel", "gabor", "--wavelength", 8) == 0
     found = read(tmp_path / "out.png")[1][:, 20:-20]  # mirrored at the edges the stripes are broken
     assert found.min() > 240  # from black to white: the strongest response, light and dark stripes alike
-    assert run("filter", source, tmp_path / "out.png", "--kernel", "gabor", "--wavelength", 8,
-               "--theta", np.pi / 2) == 0
+    assert (
+        run("filter", source, tmp_path / "out.png", "--kernel", "gabor", "--wavelength", 8, "--theta", np.pi / 2) == 0
+    )
     assert read(tmp_path / "out.png")[1].max() < 10
 
 
 @pytest.mark.parametrize("name", kernels.__all__)
 def test_every_kernel_runs_with_all_its_parameters(picture, tmp_path, name):
-    values = {"size": 3, "sigma": 1.5, "truncate": 2.0, "radius": 3, "amount": 0.5, "connectivity": 8,
-              "axis": 1, "wavelength": 4.0, "theta": 0.3, "gamma": 0.7, "phase": 0.2}
+    values = {
+        "size": 3,
+        "sigma": 1.5,
+        "truncate": 2.0,
+        "radius": 3,
+        "amount": 0.5,
+        "connectivity": 8,
+        "axis": 1,
+        "wavelength": 4.0,
+        "theta": 0.3,
+        "gamma": 0.7,
+        "phase": 0.2,
+    }
     assert values.keys() == OPTIONS.keys()
     offered = [p for p in inspect.signature(getattr(kernels, name)).parameters if p not in ("dtype", "ndim")]
     assert set(offered) <= OPTIONS.keys(), "a parameter of the kernel is missing on the command line"
@@ -209,19 +225,23 @@ def test_every_kernel_runs_with_all_its_parameters(picture, tmp_path, name):
 
 # ------------------------------------------------------------------------------------------------ what fails
 
+
 def test_missing_file(capsys, tmp_path):
     line = fails(capsys, "filter", tmp_path / "none.png", tmp_path / "out.png", "--kernel", "box")
     assert "none.png: No such file" in line
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", [
-    lambda data: b"",
-    lambda data: b"no picture",
-    lambda data: data[:60],
-    lambda data: data[:-30],
-    lambda data: data[:50] + b"\xff" * 20 + data[70:],
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: b"no picture",
+        lambda data: data[:60],
+        lambda data: data[:-30],
+        lambda data: data[:50] + b"\xff" * 20 + data[70:],
+    ],
+)
 def test_unreadable_picture(capsys, picture, tmp_path, damage):
     source = picture()
     source.write_bytes(damage(source.read_bytes()))
@@ -246,16 +266,19 @@ def test_unknown_kernel(capsys, picture, tmp_path):
     assert "sobel" in line
 
 
-@pytest.mark.parametrize(("argv", "message"), [
-    (["gaussian"], "gaussian needs --sigma"),
-    (["gabor"], "gabor needs --wavelength"),
-    (["sobel", "--sigma", "2"], "sobel takes no --sigma; it takes --axis"),
-    (["box", "--size", "0"], "size must be at least 1, got 0"),
-    (["box", "--size", "2.5"], "invalid int value: '2.5'"),
-    (["gaussian", "--sigma", "nan"], "sigma must be a finite number"),
-    (["gaussian", "--sigma", "1e300"], ""),
-    (["box", "--mode", "around"], "around"),
-])
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["gaussian"], "gaussian needs --sigma"),
+        (["gabor"], "gabor needs --wavelength"),
+        (["sobel", "--sigma", "2"], "sobel takes no --sigma; it takes --axis"),
+        (["box", "--size", "0"], "size must be at least 1, got 0"),
+        (["box", "--size", "2.5"], "invalid int value: '2.5'"),
+        (["gaussian", "--sigma", "nan"], "sigma must be a finite number"),
+        (["gaussian", "--sigma", "1e300"], ""),
+        (["box", "--mode", "around"], "around"),
+    ],
+)
 def test_bad_parameters(capsys, picture, tmp_path, argv, message):
     assert message in fails(capsys, "filter", picture(), tmp_path / "out.png", "--kernel", *argv)
     assert os.listdir(tmp_path) == ["in.png"]
@@ -304,15 +327,16 @@ def test_nothing_is_half_written(capsys, picture, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["in.png", "out.png"]
 
 
-@pytest.mark.parametrize(("module", "argv"), [
-    ("PIL", ["filter", "in.png", "out.png", "--kernel", "box"]),
-    *[(module, ["demo"]) for module in ("matplotlib", "PIL", "pywt", "scipy", "tqdm")],
-])
+@pytest.mark.parametrize(
+    ("module", "argv"),
+    [
+        ("PIL", ["filter", "in.png", "out.png", "--kernel", "box"]),
+        *[(module, ["demo"]) for module in ("matplotlib", "PIL", "pywt", "scipy", "tqdm")],
+    ],
+)
 def test_missing_extra(tmp_path, module, argv):
-    script = (f"import sys; sys.modules[{module!r}] = None\n"
-              f"from fastconv.__main__ import main; sys.exit(main({argv}))")
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=120)
+    script = f"import sys; sys.modules[{module!r}] = None\nfrom fastconv.__main__ import main; sys.exit(main({argv}))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr
     assert "pip install fastconv[demo]" in done.stderr
@@ -337,8 +361,9 @@ def test_help_names_every_kernel(capsys):
 
 @pytest.mark.parametrize("flag", ["info", "--version"])
 def test_as_a_program(tmp_path, flag):
-    done = subprocess.run([sys.executable, "-m", "fastconv", flag], cwd=tmp_path, capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "fastconv", flag], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert fastconv.__version__ in done.stdout
 
@@ -346,6 +371,7 @@ def test_as_a_program(tmp_path, flag):
 def test_an_interrupt_ends_quietly(capsys, monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
+
     monkeypatch.setattr(fastconv, "show_config", interrupt)
     assert run("info") == 130
     assert capsys.readouterr().err == ""

@@ -1,4 +1,5 @@
 """The demo, run once as a newcomer does, from another folder and without a display."""
+
 import os
 import subprocess
 import sys
@@ -19,8 +20,14 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     display = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
     environment = {name: value for name, value in os.environ.items() if name not in display}
-    done = subprocess.run([sys.executable, "-W", "error", "-m", "fastconv", "demo", "--quick"], cwd=folder,
-                          env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "fastconv", "demo", "--quick"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "demo", done
 
@@ -73,6 +80,7 @@ def test_smoothing_leaves_a_constant_alone_up_to_the_ends():
 
 def test_the_rest_of_matplotlib_is_left_as_it_was():
     import matplotlib
+
     before = dict(matplotlib.rcParams)
     with matplotlib.rc_context(_demo.STYLE):
         _demo.signals()

@@ -167,15 +167,35 @@ def test_auto_does_not_smear_nan_over_a_long_signal(face, bad, rng):
     assert not np.isfinite(result).any()
 
 
+@FACES
+def test_auto_bears_numbers_near_the_largest(face):
+    """The sums are finite; their transforms would not be."""
+    ours, _ = both(face)
+    for dtype, sample, tap in [("f4", 1e18, 1e15), ("f8", 1e150, 1e151), ("c16", 1e150, 1e151)]:
+        a, v = np.full(60_000, sample, dtype), np.full(4_000, tap, dtype)
+        sums = ours(a, v, "valid", method="direct")
+        assert np.isfinite(sums).all()
+        np.testing.assert_allclose(ours(a, v, "valid"), sums, rtol=1e-4)
+    a[:] = 0
+    a[100], a[300] = 1.5e308, -1.5e308  # their sum is finite, their difference is not
+    assert np.isfinite(ours(a, np.full(4_000, 1e-3), "full")).all()
+
+
+@FACES
+@pytest.mark.parametrize("method", METHODS)
+def test_halves_whose_sum_overflows_are_finite_all_the_same(face, method):
+    ours, _ = both(face)
+    a, v = np.ones(70_000, np.float16), np.ones(3, np.float16)
+    same(ours(a, v, "valid", method=method), np.full(69_998, 3, np.float16))
+
+
 # --- along an axis ------------------------------------------------------------------------------------------
 
 
 @FACES
 def test_each_line_of_an_array_is_one_call(face, rng):
     ours, numpys = both(face)
-    for shape, dtype in product(
-        [(7,), (4, 9), (3, 4, 5), (2, 3, 1, 6)], ["f4", "f8", "c16", "u1", "i8", "f2", "?"]
-    ):
+    for shape, dtype in product([(7,), (4, 9), (3, 4, 5), (2, 3, 1, 6)], ["f4", "f8", "c16", "u1", "i8", "f2", "?"]):
         a = small(rng, shape, dtype)
         for axis, k, mode in product(range(-a.ndim, a.ndim), (1, 2, 3, 8), MODES):
             v = small(rng, k, dtype)

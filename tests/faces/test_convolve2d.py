@@ -1,6 +1,7 @@
 """fastconv.convolve2d and correlate2d take what SciPy's take and answer what SciPy's answer."""
 
 import inspect
+import re
 import warnings
 from itertools import cycle, product
 
@@ -101,9 +102,7 @@ def test_exact_for_images_that_take_several_threads(face, dtype, rng):
 def test_kernels_larger_than_the_image(face, dtype, rng):
     """However often the image must be repeated to fill the window."""
     ours, _ = both(face)
-    for shape, taps in product(
-        [(1, 1), (1, 3), (2, 1), (3, 2), (4, 5)], [(3, 3), (6, 7), (1, 23), (24, 2), (25, 31)]
-    ):
+    for shape, taps in product([(1, 1), (1, 3), (2, 1), (3, 2), (4, 5)], [(3, 3), (6, 7), (1, 23), (24, 2), (25, 31)]):
         a, k = small(rng, shape, dtype, 2), small(rng, taps, dtype, 2)
         for mode, boundary in product(MODES, BOUNDARIES):
             if mode == "valid" and not _one_holds_the_other(shape, taps, 1):
@@ -131,17 +130,18 @@ def test_dtypes_mix_as_in_scipy(face, dtype, rng):
 @FACES
 def test_dtypes_that_scipy_refuses_are_refused(face):
     ours, scipys = both(face)
-    for a, b in [("?", "?"), ("f2", "f2"), ("f2", "i1"), (object, "f8"), ("m8[s]", "i8"), ("M8[s]", "i8")]:
+    for a, b in [("?", "?"), ("f2", "f2"), ("f2", "i1"), (object, "f8")]:
         for function in (scipys, ours):
             with pytest.raises(ValueError):
                 function(np.ones((2, 2)).astype(a), np.ones((2, 2)).astype(b))
+    for a, b in [("m8[s]", "i8"), ("M8[s]", "i8"), ("i8", "M8[s]"), ("U2", "f8"), ("S2", "S2")]:
+        for function in (scipys, ours):
+            with pytest.raises((TypeError, ValueError)):
+                function(np.zeros((2, 2), a), np.zeros((2, 2), b))
     with pytest.raises(ValueError, match="bool"):
         ours(np.ones((2, 2), bool), np.ones((2, 2), bool))
     with pytest.raises(ValueError, match="float16"):
         ours(np.ones((2, 2), np.float16), np.ones((2, 2), np.float16))
-    for function in (scipys, ours):
-        with pytest.raises(ValueError):
-            function([["a"]], [[1]])
 
 
 @FACES
@@ -234,6 +234,18 @@ def test_auto_does_not_smear_nan_over_a_large_image(face, bad):
     assert spoiled[corner[0] : corner[0] + 40, corner[1] : corner[1] + 40].all()
 
 
+@FACES
+def test_auto_bears_numbers_near_the_largest(face):
+    """The sums are finite; their transforms would not be."""
+    ours, _ = both(face)
+    for dtype, pixel, tap in [("f4", 1e18, 1e15), ("f8", 1e150, 1e151), ("c8", 1e18, 1e15)]:
+        image, kernel = np.full((300, 310), pixel, dtype), np.full((40, 41), tap, dtype)
+        kernel[::3, ::2] *= 2  # of rank two
+        sums = ours(image, kernel, "valid", method="direct")
+        assert np.isfinite(sums).all()
+        np.testing.assert_allclose(ours(image, kernel, "valid"), sums, rtol=1e-4)
+
+
 # --- methods ------------------------------------------------------------------------------------------------
 
 
@@ -257,10 +269,13 @@ def test_every_method_is_within_its_bound(face, method, dtype, rng):
             k = np.outer(normal(rng, taps[0], dtype), normal(rng, taps[1], dtype))
         for boundary, stride, dilation in [
             ("fill", 1, 1),
+            ("fill", 1, 2),
             ("fill", (2, 3), 2),
             ("wrap", 1, 1),
             ("symm", 1, 1),
         ]:
+            if (method == "fft" and (stride, dilation) != (1, 1)) or (method == "separable" and stride != 1):
+                continue  # refused, below
             options = {"stride": stride, "dilation": dilation}
             arguments = ("same", boundary, 0.5)
             result = ours(a, k, *arguments, **options, method=method)
@@ -302,6 +317,16 @@ def test_separable_needs_a_kernel_of_rank_one(face):
             kernel = np.array(kernel, dtype)
             result, expected = ours(image, kernel, method="separable"), scipys(image, kernel)
             np.testing.assert_allclose(result, expected, rtol=8 * np.finfo("f4").eps)
+
+
+@FACES
+def test_methods_say_what_they_cannot_do(face):
+    ours, _ = both(face)
+    for method, options in [("fft", {"stride": 2}), ("fft", {"dilation": 2}), ("separable", {"stride": (1, 2)})]:
+        with pytest.raises(ValueError, match=f"{method}.*{next(iter(options))}"):
+            ours(IMAGE, KERNEL, method=method, **options)
+    with pytest.raises(ValueError, match=r"fft.*finite"):
+        ours(IMAGE, np.array([[1, np.nan]]), method="fft")
 
 
 @FACES
@@ -355,16 +380,20 @@ def test_fillvalues_as_in_scipy(face, dtype):
     """Which are taken, what they become in an integer or real array, and which error the others are."""
     ours, scipys = both(face)
     a, k = np.ones((2, 3), dtype), np.array([[1, 2]], dtype)
+    wrong = []
     for fillvalue in FILLVALUES:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SciPy's conversion by way of complex warns
-            try:
-                expected = scipys(a, k, "full", "fill", fillvalue)
-            except Exception as error:
-                with pytest.raises(type(error)):
-                    ours(a, k, "full", "fill", fillvalue)
-                continue
-        same(ours(a, k, "full", "fill", fillvalue), expected, fillvalue)
+        answers = []
+        for function in (scipys, ours):
+            with warnings.catch_warnings():
+                # SciPy converts by way of complex, and warns
+                warnings.simplefilter("ignore" if function is scipys else "error")
+                try:
+                    answers.append(function(a, k, "full", "fill", fillvalue).tolist())
+                except Exception as error:
+                    answers.append(type(error).__name__)
+        if str(answers[0]) != str(answers[1]):  # NaN is no equal of itself
+            wrong.append((fillvalue, *answers))
+    assert not wrong, wrong
 
 
 @FACES
@@ -374,9 +403,9 @@ def test_a_fillvalue_that_fits_nowhere_is_named(face):
     for image, fillvalue, said in [
         (whole, np.nan, "nan"),
         (IMAGE, 1 + 2j, r"1\+2j"),
-        (IMAGE, [5, 6], "5, 6"),
+        (IMAGE, [5, 6], r"5, 6|\(2,\)"),
     ]:
-        with pytest.raises(ValueError, match=f"fillvalue.*{said}"):
+        with pytest.raises(ValueError, match=f"fillvalue.*({said})"):
             ours(image, whole, fillvalue=fillvalue)
 
 
@@ -409,10 +438,6 @@ def test_a_mode_or_boundary_that_is_not_there(face):
     for function in (scipys, ours):
         with pytest.raises(ValueError):
             function(IMAGE, KERNEL, "full", "reflect")
-        with pytest.raises(TypeError):
-            function(IMAGE, KERNEL, ["full"])
-        with pytest.raises(TypeError):
-            function(IMAGE, KERNEL, "full", ["fill"])
     with pytest.raises(ValueError, match="symm"):  # which is what ndimage calls reflect
         ours(IMAGE, KERNEL, "full", "reflect")
 
@@ -474,11 +499,11 @@ def test_an_empty_image_cannot_be_repeated(face):
 def test_strides_and_dilations_that_cannot_be(face):
     ours, _ = both(face)
     for which in ("stride", "dilation"):
-        for wrong in (0, -1, (1, 0), (-2, 1), (1, 2, 3), (1,), ()):
-            with pytest.raises(ValueError, match=which):
+        for wrong in (0, -1, (1, 0), (-2, 1)):
+            with pytest.raises(ValueError, match=f"{which} is {re.escape(repr(wrong))}"):
                 ours(IMAGE, KERNEL, **{which: wrong})
-        for wrong in (1.5, None, (1, 2.0)):
-            with pytest.raises(TypeError, match=which):
+        for wrong in (1.5, None, "2", (1, 2.0), (1, 2, 3), (1,), ()):
+            with pytest.raises((TypeError, ValueError), match=f"{which} is {re.escape(repr(wrong))}"):
                 ours(IMAGE, KERNEL, **{which: wrong})
         for fine in (np.int64(2), [2, 2], np.array([2, 2])):
             same(ours(IMAGE, KERNEL, **{which: fine}), ours(IMAGE, KERNEL, **{which: 2}), (which, fine))

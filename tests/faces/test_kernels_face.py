@@ -79,9 +79,7 @@ def test_a_dtype_without_numbers_is_an_error(dtype):
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, (1, 5), (4, 3)])
 def test_box_is_the_uniform_filter(image, size):
     expected = ndimage.uniform_filter(image, size, mode="mirror")
-    np.testing.assert_allclose(
-        ndimage.correlate(image, kernels.box(size), mode="mirror"), expected, rtol=1e-12
-    )
+    np.testing.assert_allclose(ndimage.correlate(image, kernels.box(size), mode="mirror"), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

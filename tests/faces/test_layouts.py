@@ -81,9 +81,7 @@ def test_windows_that_overlap_in_memory(rng):
     windows = np.lib.stride_tricks.sliding_window_view(signal, 12)  # read-only, 29 by 12 of 40 numbers
     kernel = small(rng, (3, 4), "f8")
     same(fastconv.convolve2d(windows, kernel), fastconv.convolve2d(windows.copy(), kernel))
-    same(
-        fastconv.correlate(windows, kernel[0], axis=1), fastconv.correlate(windows.copy(), kernel[0], axis=1)
-    )
+    same(fastconv.correlate(windows, kernel[0], axis=1), fastconv.correlate(windows.copy(), kernel[0], axis=1))
 
 
 def test_fields_of_a_record(rng):

@@ -37,9 +37,7 @@ def images(draw, number=1, kernels=1, kernel_fits=False):
     shape = draw(st.tuples(st.integers(1, 12), st.integers(1, 20)))
     limit = shape if kernel_fits else (5, 6)
     taps = draw(st.tuples(st.integers(1, min(limit[0], 5)), st.integers(1, min(limit[1], 6))))
-    return [draw(whole(dtype, shape)) for _ in range(number)] + [
-        draw(whole(dtype, taps)) for _ in range(kernels)
-    ]
+    return [draw(whole(dtype, shape)) for _ in range(number)] + [draw(whole(dtype, taps)) for _ in range(kernels)]
 
 
 def inner(x, y):

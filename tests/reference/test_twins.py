@@ -134,9 +134,7 @@ def test_a_plane_is_its_definition(boundary, rng):
 
 @pytest.mark.parametrize("dtype", DTYPES_2D, ids=name)
 def test_a_plane_is_that_of_scipy(dtype, rng):
-    for shape, taps, boundary in product(
-        [(1, 1), (3, 4), (5, 2)], [(1, 1), (2, 3), (3, 2), (4, 9)], BOUNDARIES
-    ):
+    for shape, taps, boundary in product([(1, 1), (3, 4), (5, 2)], [(1, 1), (2, 3), (3, 2), (4, 9)], BOUNDARIES):
         x, kernel = small(rng, shape, dtype), small(rng, taps, dtype)
         for stride, dilation in ((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 1), (3, 2)), ((2, 1), (1, 4)):
             reach = [(k - 1) * d + 1 for k, d in zip(taps, dilation, strict=True)]

@@ -46,9 +46,7 @@ def test_version_2(system, cpu_max, expected):
     assert system({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": cpu_max}) == expected
 
 
-@pytest.mark.parametrize(
-    "tight", ["sys/fs/cgroup/a/b c/cpu.max", "sys/fs/cgroup/a/cpu.max", "sys/fs/cgroup/cpu.max"]
-)
+@pytest.mark.parametrize("tight", ["sys/fs/cgroup/a/b c/cpu.max", "sys/fs/cgroup/a/cpu.max", "sys/fs/cgroup/cpu.max"])
 def test_the_tightest_group_above_counts(system, tight):
     files = {
         "proc/self/cgroup": "0::/a/b c\n",

@@ -19,8 +19,7 @@ NO_THREADS = {
     "limit on address space": ("limit(resource.RLIMIT_AS, used() + (8 << 20))", {"OMP_STACKSIZE": "64M"}),
     "limit on threads": (
         """
-        if os.getuid() == 0:
-            os.setuid(65534)  # the limit does not bind root
+        bind()
         limit(resource.RLIMIT_NPROC, 1)
         """,
         {},
@@ -39,6 +38,12 @@ from fastconv import _machine
 
 def limit(which, soft):
     resource.setrlimit(which, (soft, resource.getrlimit(which)[1]))
+
+
+def bind():
+    # Root is not bound by the limit on threads.
+    if os.getuid() == 0:
+        os.setuid(54321)
 
 
 def used():
@@ -68,6 +73,24 @@ def test_half_of_the_threads_that_a_limit_leaves_are_taken(child):
         """
     )
     assert child(code, OMP_STACKSIZE="64M") == f"{many(4)} {many(4)} {many(4)}"
+
+
+def test_threads_are_proven_to_live_at_the_same_time(child):
+    # Of threads that end at once any number can start under a limit, one after the other.
+    code = program(
+        """
+        bind()
+        room = 1
+        while room < 10**5:
+            limit(resource.RLIMIT_NPROC, room)  # counts all the threads of this user
+            if _machine.startable(2) == 2:
+                break
+            room += 1
+        limit(resource.RLIMIT_NPROC, room + 4)
+        print(max(_machine.startable(64) for _ in range(300)))
+        """
+    )
+    assert int(child(code)) in (range(2, 33) if _machine.openmp() else [1])
 
 
 @pytest.mark.parametrize("variable", ["OMP_STACKSIZE", "GOMP_STACKSIZE"])
@@ -143,6 +166,20 @@ def test_a_call_is_right_where_no_thread_can_start(child, how):
     child(program(SMALL, FILTER, forbid, call), **environment)
 
 
+@pytest.mark.parametrize("method", ["fft", "overlap-save"])
+def test_an_fft_is_right_where_no_thread_can_start(child, method):
+    forbid, environment = NO_THREADS["limit on threads"]  # SciPy's threads are not OpenMP's, nor are their stacks
+    call = f"""
+        line, taps = image.ravel(), kernel.ravel()
+        serial = fastconv.convolve(line, taps, method="{method}", workers=1)
+        {{}}
+        assert np.array_equal(fastconv.convolve(line, taps, method="{method}", workers=4), serial)
+        small_call_is_right()
+        """
+    before, after = textwrap.dedent(call).split("{}")
+    child(program(SMALL, FILTER, before, forbid, after), **environment)
+
+
 if _machine.openmp():
 
     def test_openmp_would_have_ended_the_process(spawn):
@@ -156,6 +193,36 @@ if _machine.openmp():
         out, _ = process.communicate(timeout=60)
         assert process.returncode != 0, out
         assert "alive" not in out
+
+
+def test_threads_are_proven_when_all_memory_is_allocated(child):
+    # Else the result takes what they were proven with. Every call is the first of its thread: none is left over.
+    code = """
+        rng = np.random.default_rng(4)
+        image, kernel = rng.standard_normal((2300, 2300)), rng.standard_normal((9, 9))  # a result of 43 MB
+        serial = fastconv.convolve2d(image, kernel, method="direct", workers=1)
+
+        def call(room):
+            limit(resource.RLIMIT_AS, used() + room)
+            try:
+                result = fastconv.convolve2d(image, kernel, method="direct", workers=4)
+            except MemoryError:
+                answers.append("no memory")
+            else:
+                answers.append("right" if np.array_equal(result, serial) else "wrong")
+            finally:
+                limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+
+        answers = []
+        rooms = range(0, 256 << 20, 8 << 20)
+        for room in rooms:
+            thread = threading.Thread(target=call, args=(room,))
+            thread.start()
+            thread.join()
+        assert len(answers) == len(rooms)
+        print(*sorted(set(answers)))
+        """
+    assert child(program(code), OMP_STACKSIZE="48M") in ("right", "no memory right")
 
 
 JOBS = {
