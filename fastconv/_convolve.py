@@ -518,7 +518,7 @@ def _reach(shape: tuple[int, ...], dilation: tuple[int, int]) -> tuple[int, int]
     """The size of a kernel whose taps stand `dilation` apart."""
     first, second = ((k - 1) * d + 1 if k else 0 for k, d in zip(shape, dilation, strict=True))
     if max(first, second) > _LONGEST:
-        raise ValueError(f"a {shape} kernel with dilation {dilation} spans ({first}, {second}), more than can be indexed")
+        raise ValueError(f"a {shape} kernel with dilation {dilation} spans {first} x {second}: too large to index")
     return first, second
 
 

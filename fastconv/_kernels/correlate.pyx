@@ -44,7 +44,8 @@ cdef enum:
     SMALL_BYTES = 1 << 14       # an output this small is one packed block: a rim of eight would cost more
     BLOCK_BYTES = 1 << 18       # of input in a block: it stays in L2
     LONGEST = 1 << 14           # elements of a row in a block
-    STEP = 1 << 27              # multiply-adds of each thread between two looks for Ctrl-C
+    GRAIN = 1 << 24             # multiply-adds of a block at most: what threads share must not be too coarse
+    STEP = 1 << 29              # of each thread between two looks for Ctrl-C, which part and join the threads
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     PAGE = 64                   # scratch areas start on a cache line
     QUICK_TAPS = 256            # of a kernel that a small call copies to its stack
@@ -131,7 +132,7 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column,
     """
     cdef Py_ssize_t i, j, m, s, low = 0, high = 0, ld = phase * job.stride1
     cdef elem *to
-    cdef const char *line
+    cdef const char *at
     if job.stride1 == 1:                            # columns low .. high-1 lie inside, side by side
         low = min(max(-column, 0), columns)
         high = max(min(job.width - column, columns), low)
@@ -148,41 +149,41 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column,
             for j in range(ld):
                 to[j] = job.fill
             continue
-        line = x + m * job.xs0
-        gather(job, to, line, where, 0, low)
-        copy_in(to + low, line + (column + low) * job.xs1, job.xs1, high - low)
-        gather(job, to, line, where, high, ld)
+        at = x + m * job.xs0
+        gather(job, to, at, where, 0, low)
+        copy_in(to + low, at + (column + low) * job.xs1, job.xs1, high - low)
+        gather(job, to, at, where, high, ld)
 
 
-cdef inline void gather(const Job *job, elem *to, const char *line, const Py_ssize_t *where,
+cdef inline void gather(const Job *job, elem *to, const char *at, const Py_ssize_t *where,
                         Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(first, last):
         if where[j] == NOWHERE:
             to[j] = job.fill
         else:
-            to[j] = read(<const elem_in *> (line + where[j]))
+            to[j] = read(<const elem_in *> (at + where[j]))
 
 
-cdef inline void copy_in(elem *to, const char *line, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
+cdef inline void copy_in(elem *to, const char *at, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t j
-    cdef const elem_in *side_by_side = <const elem_in *> line
+    cdef const elem_in *side_by_side = <const elem_in *> at
     if step != sizeof(elem_in):
         for j in range(n):
-            to[j] = read(<const elem_in *> (line + j * step))
+            to[j] = read(<const elem_in *> (at + j * step))
     elif CONVERTS:
         for j in range(n):
             to[j] = read(side_by_side + j)
     elif n > 0:
-        memcpy(to, line, n * sizeof(elem))
+        memcpy(to, at, n * sizeof(elem))
 
 
-cdef inline void copy_out(char *line, Py_ssize_t step, const elem *v, Py_ssize_t n) noexcept nogil:
+cdef inline void copy_out(char *at, Py_ssize_t step, const elem *v, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t j
-    cdef elem_out *side_by_side = <elem_out *> line
+    cdef elem_out *side_by_side = <elem_out *> at
     if step != sizeof(elem_out):
         for j in range(n):
-            (<elem_out *> (line + j * step))[0] = write(v[j])
+            (<elem_out *> (at + j * step))[0] = write(v[j])
     else:
         for j in range(n):
             side_by_side[j] = write(v[j])
@@ -315,9 +316,9 @@ cdef bint lay_out(Job *job) noexcept nogil:
         bh = up(min(max(bh, 4 * reach0), 128), ROWS)
     bh = min(bh, job.rows)
     bw = min(job.columns, LONGEST, max(up(BLOCK_BYTES // (bh * item), LANES), LANES))
-    while bh * bw > STEP // area and bw > 4 * LANES:
+    while bh * bw > GRAIN // area and bw > 4 * LANES:
         bw = up(bw // 2, LANES)
-    while bh * bw > STEP // area and bh > ROWS:
+    while bh * bw > GRAIN // area and bh > ROWS:
         bh = up(bh // 2, ROWS)
     if not job.pack:
         inside(job.start0, job.stride0, reach0, job.height, job.rows, ROWS, &low0, &high0)

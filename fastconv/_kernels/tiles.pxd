@@ -147,12 +147,12 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
 cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
     """R output rows of C vectors, R <= 4 and R <= kernel rows + 1   IN x, k   OUT out."""
     cdef acc_t acc[ROWS * COLUMNS]
-    cdef Py_ssize_t i, s, w = k.columns, n = k.rows, ld = k.ldx
+    cdef Py_ssize_t i, _s, w = k.columns, n = k.rows, ld = k.ldx
     cdef const elem *h = k.h
     cdef int r, c
     for r in range(R * C):
         acc[r] = zero()
-    for s in range(k.sections):
+    for _s in range(k.sections):
         if R > 1:                                                   # rows that only the first outputs need
             plane_row(acc, k, x, h, 0, 1, C)
         if R > 2:

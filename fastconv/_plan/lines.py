@@ -46,7 +46,7 @@ def correlate(
         lined = _reference.correlate1d(np.moveaxis(x.astype(dtype), axis, -1), taps.astype(dtype), start, count)
         y[...] = np.moveaxis(lined, -1, axis)
         return y
-    points = _points(x, taps, name, count, y.size // count, method)
+    points = _points(x, taps, name, x.shape[axis], count, y.size // count, method)
     x, taps = native(x, work), native(taps, work)
     to = y if work == dtype and takes(y, x, taps) else np.empty(y.shape, work)
     if points:
@@ -59,16 +59,18 @@ def correlate(
     return y
 
 
-def _points(x: np.ndarray, taps: np.ndarray, name: str, count: int, lines: int, method: str) -> int:
+def _points(
+    x: np.ndarray, taps: np.ndarray, name: str, n: int, count: int, lines: int, method: str
+) -> int:
     """Points of the FFT's blocks; 0 for direct sums."""
     if method == "direct":
         return 0
     if method == "auto":
-        points = costs.line_points(name, len(taps), count, lines)
+        points = costs.line_points(name, n, len(taps), count, lines)
     elif method == "overlap-save":
         points = spectral.block_size(len(taps), count, costs.LONGEST_BLOCK)
     else:
-        points = spectral.good_size(count + len(taps) - 1)
+        points = spectral.good_size(n + len(taps) - 1)
     if not points:
         return 0
     why = costs.why_not_fft(x, taps, points)

@@ -10,7 +10,7 @@ writes them to ``_plan/calibration.py``. Threads speed all ways up alike and sta
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,15 +34,22 @@ def costs(name: str) -> Costs:
     return Costs(*CONSTANTS[_runtime.ISA][name])
 
 
-def line_points(name: str, taps: int, count: int, lines: int) -> int:
-    """Points of the overlap-save blocks that beat direct sums, or 0 where none do."""
+def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
+    """Points of the FFTs that beat direct sums, or 0 where none do."""
     if taps < 32 or count < 32:
         return 0
     cost = costs(name)
-    points = spectral.block_size(taps, count, LONGEST_BLOCK)
-    blocks = math.ceil(count / (points - taps + 1))
-    fft = lines * blocks * points * math.log2(points) * cost.fft + 3e4
-    return points if fft < lines * count * (taps * cost.mac + cost.sample) else 0
+    whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
+    least, points = min((_fft_work(points, n, taps, count), points) for points in (whole, blocks))
+    return points if lines * least * cost.fft + 3e4 < lines * count * (taps * cost.mac + cost.sample) else 0
+
+
+def _fft_work(points: int, n: int, taps: int, count: int) -> float:
+    """Points times their logarithm, of all the blocks that a line needs."""
+    blocks = 1 if points >= n + taps - 1 else math.ceil(count / (points - taps + 1))
+    if points > LONGEST_BLOCK:
+        blocks *= 2  # out of cache
+    return blocks * points * math.log2(points)
 
 
 def tile_points(kernel: tuple[int, int], count: tuple[int, int]) -> tuple[int, int]:
@@ -69,9 +76,9 @@ def plane_method(name: str, kernel: tuple[int, int], count: tuple[int, int], ran
     return min(choices, key=lambda name: choices[name])
 
 
-def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: object = 0) -> str:
+def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
-    largest = max(_largest(x), abs(fill))  # type: ignore[call-overload]
+    largest = max(_largest(x), abs(fill))
     reach = largest * _largest(taps)
     if x.dtype.kind in "fc" or taps.dtype.kind in "fc":
         dtype = np.result_type(x, taps)

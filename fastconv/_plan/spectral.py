@@ -82,6 +82,9 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     """
     dtype = taps.dtype
     count, n, size = out.shape[1], x.shape[1], len(taps)
+    if points >= n + size - 1:
+        _whole_lines(x, taps, start, out, points, workers)
+        return
     step = points - size + 1
     blocks = -(-count // step)
     forth, back = transforms(dtype.kind == "c", (-1,), workers)
@@ -98,6 +101,22 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
             y = back(forth(windows, (points,)) * spectrum, (points,))[..., size - 1 :]
             y = y.reshape(len(rows), here * step)[:, : count - first]
             _put(out[line : line + many_lines, first : first + here * step], y)
+
+
+def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: int, workers: int) -> None:
+    """The same where one transform holds all n + K - 1 outputs that are not zero: nothing overlaps."""
+    dtype = taps.dtype
+    first = start + len(taps) - 1  # of all outputs, the first that is asked for
+    low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
+    forth, back = transforms(dtype.kind == "c", (-1,), workers)
+    spectrum = forth(taps[::-1].copy(), (points,))
+    at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
+    for line in range(0, len(x), at_once):
+        rows = x[line : line + at_once].astype(dtype, copy=False)
+        y = back(forth(rows, (points,)) * spectrum, (points,))
+        to = out[line : line + at_once]
+        to[:, :low] = to[:, high:] = 0
+        _put(to[:, low:high], y[:, first + low : first + high])
 
 
 def _stretch(rows: np.ndarray, first: int, length: int, n: int, dtype: np.dtype) -> np.ndarray:

@@ -10,14 +10,18 @@ it is summed in ``float32`` and rounded once, as NumPy does, because a half hold
 sum.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
-__all__ = ["correlate1d", "correlate2d", "filter2d"]
+__all__ = ["correlate1d", "correlate2d", "filter2d", "source"]
+
+Term = tuple[Any, np.ndarray]  # where in the result, and the values there
 
 
-def correlate1d(x, taps, start, count):
+def correlate1d(x: np.ndarray, taps: np.ndarray, start: int, count: int) -> np.ndarray:
     """Correlate each line of `x` with `taps`.
 
     ``y[..., i] = sum_k taps[k] * x[..., start + i + k]``; terms that reach out of the line are left out.
@@ -41,7 +45,7 @@ def correlate1d(x, taps, start, count):
     n, dtype = x.shape[-1], x.dtype
     x, taps = _wide(x), _wide(taps)
 
-    def terms():
+    def terms() -> Iterator[Term]:
         for k in range(len(taps)):
             shift = start + k
             first, last = max(0, -shift), min(count, n - shift)  # the outputs for which tap k meets the line
@@ -51,7 +55,16 @@ def correlate1d(x, taps, start, count):
     return _summed(terms(), (*x.shape[:-1], count), dtype)
 
 
-def correlate2d(x, kernel, start, count, boundary, fillvalue, stride, dilation):
+def correlate2d(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Sequence[int],
+    count: Sequence[int],
+    boundary: str,
+    fillvalue: Any,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> np.ndarray:
     """Correlate the image `x`, extended by `boundary` without end, with `kernel`.
 
     ``y[i, j] = sum_pq kernel[p, q] * X[start0 + i*stride0 + p*dilation0, start1 + j*stride1 + q*dilation1]``,
@@ -87,7 +100,7 @@ def correlate2d(x, kernel, start, count, boundary, fillvalue, stride, dilation):
     ringed = np.full((x.shape[0] + 1, x.shape[1] + 1), fillvalue, x.dtype)
     ringed[:-1, :-1] = x
 
-    def seen_by(tap, axis):
+    def seen_by(tap: int, axis: int) -> np.ndarray:
         at = start[axis] + tap * dilation[axis] + stride[axis] * np.arange(count[axis])
         return source(at, x.shape[axis], boundary)
 
@@ -98,7 +111,9 @@ def correlate2d(x, kernel, start, count, boundary, fillvalue, stride, dilation):
     return _summed(terms, tuple(count), dtype)
 
 
-def filter2d(image, kernel, boundary, cval, dtype):
+def filter2d(
+    image: np.ndarray, kernel: np.ndarray, boundary: str, cval: float, dtype: np.typing.DTypeLike
+) -> np.ndarray:
     """Correlate `image` with a centred `kernel` in float64, then round half to even and saturate.
 
     Parameters
@@ -126,25 +141,27 @@ def filter2d(image, kernel, boundary, cval, dtype):
         return wide.astype(dtype)
 
 
-def source(index, n, boundary):
+def source(index: np.ndarray, n: int, boundary: str) -> np.ndarray:
     """Map positions on the extended axis to 0..n-1, or to n for the fillvalue."""
     if boundary == "fill" or n == 0:  # nothing can be repeated of nothing
-        return np.where((index >= 0) & (index < n), index, n)
-    if boundary == "wrap":
-        return index % n
-    if boundary == "symm":
+        found = np.where((index >= 0) & (index < n), index, n)
+    elif boundary == "wrap":
+        found = index % n
+    elif boundary == "symm":
         index = index % (2 * n)
-        return np.minimum(index, 2 * n - 1 - index)
-    if boundary == "mirror":
+        found = np.minimum(index, 2 * n - 1 - index)
+    elif boundary == "mirror":
         period = max(2 * n - 2, 1)
         index = index % period
-        return np.minimum(index, period - index)
-    if boundary == "nearest":
-        return np.clip(index, 0, n - 1)
-    raise ValueError(f"boundary is {boundary!r}; use 'fill', 'wrap', 'symm', 'mirror' or 'nearest'")
+        found = np.minimum(index, period - index)
+    elif boundary == "nearest":
+        found = np.clip(index, 0, n - 1)
+    else:
+        raise ValueError(f"boundary is {boundary!r}; use 'fill', 'wrap', 'symm', 'mirror' or 'nearest'")
+    return np.asarray(found)
 
 
-def _wide(array):
+def _wide(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
@@ -153,7 +170,7 @@ _add_objects = np.frompyfunc(lambda total, term: term if total is None else tota
 _none_to_zero = np.frompyfunc(lambda total: 0 if total is None else total, 1, 1)
 
 
-def _summed(terms, shape, dtype):
+def _summed(terms: Iterable[Term], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Add up `terms`, pairs of (where in the result, values there), in the order given."""
     objects = dtype.kind == "O"
     total = np.full(shape, None) if objects else _wide(np.zeros(shape, dtype))

@@ -78,6 +78,15 @@ def test_integers_wrap(face, dtype, rng):
 
 
 @FACES
+def test_bool_of_very_many_terms(face):
+    """However many terms are true, so is their sum: no counter runs over."""
+    ours, _ = both(face)
+    for k in (255, 256, 257, 65_535, 65_536, 65_537, 131_072):
+        same(ours(np.ones(k + 3, bool), np.ones(k, bool), "valid"), np.ones(4, bool), k)
+    same(ours(np.ones((2, 70_000), bool), np.ones(65_536, bool), "valid", axis=1), np.ones((2, 4_465), bool))
+
+
+@FACES
 def test_lists_tuples_ranges_and_numbers(face):
     ours, numpys = both(face)
     for a, v in [
@@ -472,7 +481,7 @@ def test_the_number_of_arguments(face):
 @FACES
 def test_workers_that_cannot_be(face):
     ours, _ = both(face)
-    for workers in (0, -1):
+    for workers in (0, -(10**6)):
         with pytest.raises(ValueError, match=f"workers.*{workers}"):
             ours([1.0], [1.0], workers=workers)
     for workers in (1.5, "two", [1]):

@@ -16,15 +16,11 @@ def test_whole_numbers_are_factored_exactly(dtype, rng):
             kernel = np.outer(small(rng, shape[0], dtype, 9), small(rng, shape[1], dtype, 9))
             column, row = outer_factors(kernel)
             assert column.dtype == row.dtype == dtype
-            assert (column.shape, row.shape) == shape_pairs(shape)
+            assert (*column.shape, *row.shape) == shape
             if np.dtype(dtype).kind != "c":
                 np.testing.assert_array_equal(np.outer(column, row), kernel)
             else:
                 np.testing.assert_allclose(np.outer(column, row), kernel, rtol=20 * np.finfo(dtype).eps)
-
-
-def shape_pairs(shape):
-    return (shape[0],), (shape[1],)
 
 
 @pytest.mark.parametrize("dtype", KERNEL_DTYPES, ids=name)
