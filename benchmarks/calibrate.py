@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import os
+import random
 import subprocess
 import sys
 import time
@@ -29,12 +30,15 @@ DTYPES = {
 
 
 def median_ns(*calls: Callable[[], object], rounds: int = 15) -> list[float]:
-    """The median time of each call; they take turns, so that a slow moment meets all of them."""
+    """The median time of each call; they take turns in shuffled order, so that a slow moment meets all of them."""
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()
+    turns = list(zip(times, calls, strict=True))
     for _ in range(rounds):
-        for kept, call in zip(times, calls, strict=True):
+        random.shuffle(turns)
+        for kept, call in turns:
+            call()  # what the call before has left in the caches is not its fault
             begin = time.perf_counter_ns()
             call()
             kept.append(time.perf_counter_ns() - begin)
@@ -58,10 +62,10 @@ def _constants(dtype: str) -> tuple[float, float, float]:
     n, few, many, points = 200_000, 3, 400, 1 << 14
     x, short, long = draw(n, dtype), draw(few, dtype), draw(many, dtype)
     taps = long if dtype[0] in "fc" else long.astype(float)
-    out = np.empty((1, n), taps.dtype)
+    direct, out = np.empty(n, dtype), np.empty((1, n), taps.dtype)  # fresh memory would be timed, too
     at_few, at_many, fft = median_ns(
-        lambda: fastconv.convolve(x, short, "same", method="direct", workers=1),
-        lambda: fastconv.convolve(x, long, "same", method="direct", workers=1),
+        lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
+        lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
         lambda: spectral.lines(x[None], taps, -many // 2, out, points, 1),
     )
     mac = (at_many - at_few) / n / (many - few)

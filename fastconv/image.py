@@ -7,6 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _runtime
+from ._plan import method as costs
 from ._plan import planes
 from ._plan.dtypes import correlate_kernel, native, output, takes
 
@@ -232,7 +233,7 @@ def _filter(
 
     way = "direct"
     if column is None:
-        way, factors = planes.way(name, weights, (grey[0], grey[1]))
+        way, factors = costs.plane_method(name, weights, (grey[0], grey[1]))
         if factors is not None:
             column, weights = factors[0], factors[1][None]
     x = native(image, image.dtype.newbyteorder("=") if pixels and way != "fft" else work)

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _runtime
-from . import spectral
+from . import rank, spectral
 from .calibration import CONSTANTS
 
 LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
+FFT_CALLS = 1e5  # nanoseconds that transforms take to be called and direct sums do not
+LOOK = 1.5e5  # nanoseconds of direct sums below which looking for factors costs more than they save
 TILE_POINTS = 1 << 17  # points of a tile: near L2
 
 
@@ -36,12 +38,13 @@ def costs(name: str) -> Costs:
 
 def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
     """Points of the FFTs that beat direct sums, or 0 where none do."""
-    if taps < 32 or count < 32:
-        return 0
     cost = costs(name)
+    direct = lines * count * (taps * cost.mac + cost.sample)
+    if direct < FFT_CALLS:
+        return 0
     whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
     least, points = min((_fft_work(points, n, taps, count), points) for points in (whole, blocks))
-    return points if lines * least * cost.fft + 3e4 < lines * count * (taps * cost.mac + cost.sample) else 0
+    return points if lines * least * cost.fft + FFT_CALLS < direct else 0
 
 
 def _fft_work(points: int, n: int, taps: int, count: int) -> float:
@@ -61,19 +64,22 @@ def tile_points(kernel: tuple[int, int], count: tuple[int, int]) -> tuple[int, i
     )
 
 
-def plane_method(name: str, kernel: tuple[int, int], count: tuple[int, int], rank_one: bool) -> str:
-    """'direct', 'separable' or 'fft', whichever costs least."""
+def plane_method(name: str, kernel: np.ndarray, count: tuple[int, int]) -> tuple[str, rank.Factors | None]:
+    """'direct', 'separable' with the kernel's factors, or 'fft', whichever costs least for a dense plane."""
     cost = costs(name)
-    outputs, area = count[0] * count[1], kernel[0] * kernel[1]
-    choices = {"direct": outputs * (area * cost.mac + cost.sample)}
-    if rank_one:
-        choices["separable"] = outputs * (sum(kernel) * cost.mac + 3 * cost.sample)
-    if area >= 64:
-        tile = tile_points(kernel, count)
-        tiles = math.ceil(count[0] / (tile[0] - kernel[0] + 1)) * math.ceil(count[1] / (tile[1] - kernel[1] + 1))
-        points = tile[0] * tile[1]
-        choices["fft"] = (tiles + 0.5) * points * math.log2(points) * cost.fft + 1e5
-    return min(choices, key=lambda name: choices[name])
+    outputs = count[0] * count[1]
+    choices = {"direct": outputs * (kernel.size * cost.mac + cost.sample)}
+    if choices["direct"] < LOOK:
+        return "direct", None
+    factors = rank.outer_factors(kernel) if min(kernel.shape) > 1 else None
+    if factors is not None:
+        choices["separable"] = outputs * (sum(kernel.shape) * cost.mac + 3 * cost.sample)
+    tile = tile_points(kernel.shape, count)
+    tiles = math.ceil(count[0] / (tile[0] - kernel.shape[0] + 1)) * math.ceil(count[1] / (tile[1] - kernel.shape[1] + 1))
+    points = tile[0] * tile[1]
+    choices["fft"] = (tiles + 0.5) * points * math.log2(points) * cost.fft + FFT_CALLS
+    best = min(choices, key=lambda way: choices[way])
+    return best, factors if best == "separable" else None
 
 
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:

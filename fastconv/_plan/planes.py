@@ -16,8 +16,6 @@ Pair = tuple[int, int]
 
 _PACKED_BYTES = 1 << 26  # of input that one block may pack
 
-_WORTH_A_LOOK = 1 << 16  # multiply-adds below which a better way than direct is not looked for
-
 
 def correlate(
     x: np.ndarray,
@@ -76,18 +74,6 @@ def _spread(kernel: np.ndarray, stride: Pair, dilation: Pair) -> bool:
     return (stride, dilation) != ((1, 1), (1, 1)) and height * width * kernel.itemsize > _PACKED_BYTES
 
 
-Factors = tuple[np.ndarray, np.ndarray]
-
-
-def way(name: str, kernel: np.ndarray, count: Pair) -> tuple[str, Factors | None]:
-    """'direct', 'separable' with the kernel's factors, or 'fft': what costs least for a dense plane."""
-    if kernel.size < 9 or count[0] * count[1] * kernel.size < _WORTH_A_LOOK:
-        return "direct", None
-    factors = rank.outer_factors(kernel) if min(kernel.shape) > 1 else None
-    best = costs.plane_method(name, kernel.shape, count, factors is not None)
-    return best, factors if best == "separable" else None
-
-
 def _method(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -98,7 +84,7 @@ def _method(
     dilation: Pair,
     name: str,
     method: str,
-) -> tuple[str, Factors | None]:
+) -> tuple[str, rank.Factors | None]:
     """The way to go, by its name, and the kernel's factors where it is 'separable'."""
     if method == "direct":
         return method, None
@@ -112,7 +98,7 @@ def _method(
             raise ValueError("method 'separable' needs a kernel that is an outer product; use method='auto'")
         return method, factors
     if method == "auto":
-        best, factors = way(name, kernel, count) if stride == (1, 1) else ("direct", None)
+        best, factors = costs.plane_method(name, kernel, count) if stride == (1, 1) else ("direct", None)
         if best != "fft":
             return best, factors
     why = _why_not_fft(x, kernel, count, boundary, fill, stride, dilation)

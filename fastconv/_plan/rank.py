@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
+Factors = tuple[np.ndarray, np.ndarray]  # column and row
 
-def outer_factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+
+def outer_factors(kernel: np.ndarray) -> Factors | None:
     """``(column, row)`` with ``outer(column, row) == kernel``, or None where there are none.
 
     Whole numbers are factored in whole numbers, so that sums which are exact stay exact; this is the only way
@@ -31,7 +33,7 @@ def outer_factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return None
 
 
-def _whole_factors(kernel: np.ndarray, i: np.intp, j: np.intp) -> tuple[np.ndarray, np.ndarray] | None:
+def _whole_factors(kernel: np.ndarray, i: np.intp, j: np.intp) -> Factors | None:
     row = kernel[i] // np.gcd.reduce(kernel[i])
     column = kernel[:, j] // row[j]
     return (column, row) if (np.outer(column, row) == kernel).all() else None

@@ -11,6 +11,7 @@ samples, not the output, and a sample that is not finite spoils its block, so ca
 """
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ def transforms(complex_: bool, axes: tuple[int, ...], workers: int) -> tuple[Tra
     return (lambda x, shape: run(forward, x, shape)), (lambda x, shape: run(inverse, x, shape))
 
 
+@functools.lru_cache(1024)
 def good_size(n: int) -> int:
     """The least size from n on that the FFT does fast: 2^a 3^b 5^c."""
     best = 1 << max(n - 1, 0).bit_length()
@@ -61,6 +63,7 @@ def good_size(n: int) -> int:
     return best
 
 
+@functools.lru_cache(1024)
 def block_size(taps: int, count: int, longest: int) -> int:
     """Points of a block of least cost, N log N / (N - taps + 1), at most about `longest`."""
     whole = good_size(count + taps - 1)
@@ -109,11 +112,14 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,), workers)
-    spectrum = forth(taps[::-1].copy(), (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
     for line in range(0, len(x), at_once):
-        rows = x[line : line + at_once].astype(dtype, copy=False)
-        y = back(forth(rows, (points,)) * spectrum, (points,))
+        rows = x[line : line + at_once]
+        together = np.zeros((len(rows) + 1, points), dtype)  # transformed in one call, side by side on the threads
+        together[0, : len(taps)] = taps[::-1]
+        together[1:, : x.shape[1]] = rows
+        spectra = forth(together, (points,))
+        y = back(spectra[1:] * spectra[0], (points,))
         to = out[line : line + at_once]
         to[:, :low] = to[:, high:] = 0
         _put(to[:, low:high], y[:, first + low : first + high])

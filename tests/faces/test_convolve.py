@@ -48,7 +48,8 @@ def test_exact_around_multiples_of_a_vector(face, dtype, rng):
         for mode in MODES:
             expected = numpys(a, v, mode)
             for workers in (1, 2, 3):
-                same(ours(a, v, mode, workers=workers), expected, (n, k, mode, workers))
+                result = ours(a, v, mode, method="direct", workers=workers)
+                same(result, expected, (n, k, mode, workers))
 
 
 @FACES
@@ -309,19 +310,27 @@ def test_every_method_is_exact_for_integers(face, method, dtype, rng):
 
 
 @FACES
-def test_auto_is_exact_for_integers_of_any_size(face, rng):
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+def test_integers_of_any_size_are_exact_or_refused(face, method, rng):
     """Where a transform would be the fastest but could not tell neighbouring integers apart."""
     ours, numpys = both(face)
-    a = rng.integers(-(2**62), 2**62, 20_000)
-    v = rng.integers(-(2**62), 2**62, 3_000)
-    a[7] = v[9] = np.iinfo(np.int64).min  # whose absolute value is no int64
-    same(ours(a, v, "valid"), numpys(a, v, "valid"))
-    for method in ("overlap-save", "fft"):
-        try:
-            result = ours(a, v, "valid", method=method)
-        except ValueError:
-            continue  # to refuse is right, to round is not
-        same(result, numpys(a, v, "valid"), method)
+    for bits in range(8, 64, 5):
+        limit = 2**bits
+        for a, v in [
+            (rng.integers(-limit, limit, 9_000), rng.integers(-limit, limit, 700)),
+            (rng.integers(limit - limit // 8, limit, 9_000), np.full(700, limit - 1)),
+            (np.where(np.arange(9_000) % 2, limit - 1, -limit), np.where(np.arange(700) % 3, limit - 1, 1 - limit)),
+        ]:
+            a, v = a.astype(np.int64), v.astype(np.int64)
+            a[7] = v[9] = np.iinfo(np.int64).min if bits > 60 else limit // 2  # its absolute value is no int64
+            for dtype in (np.int64, np.uint64):
+                try:
+                    result = ours(a.astype(dtype), v.astype(dtype), "valid", method=method)
+                except ValueError:
+                    assert method in ("fft", "overlap-save")
+                    assert bits > 12 or dtype is np.uint64
+                else:
+                    same(result, numpys(a.astype(dtype), v.astype(dtype), "valid"), (bits, dtype))
 
 
 @FACES

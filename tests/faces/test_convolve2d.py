@@ -235,6 +235,24 @@ def test_auto_does_not_smear_nan_over_a_large_image(face, bad):
 
 
 @FACES
+@pytest.mark.parametrize("method", ["auto", "fft"])
+def test_a_fillvalue_is_one_of_the_numbers_that_a_transform_must_bear(face, method):
+    ours, _ = both(face)
+    kernel = np.arange(40 * 41).reshape(40, 41) % 7
+    for dtype, fillvalue in [("f8", np.nan), ("f8", np.inf), ("f4", 3e38), ("i8", 2**60 + 1), ("u8", 2**63 + 1)]:
+        image = np.ones((300, 310), dtype)
+        arguments = (image, kernel.astype(dtype), "full", "fill", fillvalue)
+        with np.errstate(over="ignore"):
+            sums = ours(*arguments, method="direct")
+        try:
+            result = ours(*arguments, method=method)
+        except ValueError:
+            assert method == "fft"
+            continue
+        same(result, sums, (dtype, fillvalue))
+
+
+@FACES
 def test_auto_bears_numbers_near_the_largest(face):
     """The sums are finite; their transforms would not be."""
     ours, _ = both(face)
@@ -330,19 +348,24 @@ def test_methods_say_what_they_cannot_do(face):
 
 
 @FACES
-def test_auto_is_exact_for_integers_of_any_size(face, rng):
+@pytest.mark.parametrize("method", ["auto", "direct", "fft"])
+def test_integers_of_any_size_are_exact_or_refused(face, method, rng):
+    """Where a transform would be the fastest but could not tell neighbouring integers apart."""
     ours, _ = both(face)
-    a = rng.integers(-(2**62), 2**62, (90, 100))
-    k = rng.integers(-(2**62), 2**62, (30, 31))
-    a[0, 0] = k[0, 0] = np.iinfo(np.int64).min  # whose absolute value is no int64
-    taps = k if face == "correlate2d" else k[::-1, ::-1]
-    expected = twin(a, taps, (0, 0), (61, 70), "fill", 0, (1, 1), (1, 1))
-    same(ours(a, k, "valid"), expected)
-    try:
-        result = ours(a, k, "valid", method="fft")
-    except ValueError:
-        return  # to refuse is right, to round is not
-    same(result, expected)
+    for bits in range(8, 64, 5):
+        limit = 2**bits
+        a, k = (rng.integers(-limit, limit, shape, np.int64) for shape in [(90, 100), (30, 31)])
+        a[0, 0] = k[0, 0] = np.iinfo(np.int64).min if bits > 60 else limit // 2  # its absolute value is no int64
+        taps = k if face == "correlate2d" else k[::-1, ::-1]
+        expected = twin(a, taps, (0, 0), (61, 70), "fill", 0, (1, 1), (1, 1))
+        for image, kernel in [(a, k), (a.astype(np.uint64), k.astype(np.uint64))]:
+            try:
+                result = ours(image, kernel, "valid", method=method)
+            except ValueError:
+                assert method == "fft"
+                assert bits > 12 or image is not a
+            else:
+                same(result, expected.astype(image.dtype), (bits, image.dtype))
 
 
 @FACES
