@@ -50,30 +50,41 @@ def draw(shape: int | tuple[int, ...], dtype: str) -> np.ndarray:
     return (x + 1j * x).astype(dtype) if dtype[0] == "c" else x.astype(dtype)
 
 
-def measure() -> dict[str, tuple[float, float, float]]:
+def measure() -> dict[str, tuple[float, ...]]:
     """The constants of the instruction set that this process runs on."""
     return {name: _constants(dtype) for name, dtype in DTYPES.items()}
 
 
-def _constants(dtype: str) -> tuple[float, float, float]:
+def _constants(dtype: str) -> tuple[float, ...]:
     import fastconv
-    from fastconv._plan import spectral
+    from fastconv._plan import planes, spectral
 
     n, few, many, points = 200_000, 3, 400, 1 << 14
     x, short, long = draw(n, dtype), draw(few, dtype), draw(many, dtype)
     taps = long if dtype[0] in "fc" else long.astype(float)
     direct, out = np.empty(n, dtype), np.empty((1, n), taps.dtype)  # fresh memory would be timed, too
-    at_few, at_many, fft = median_ns(
+    image, kernel = draw((512, 512), dtype), draw((31, 31), dtype).astype(taps.dtype)
+    plane, tile = np.empty(image.shape, taps.dtype), (256, 256)
+    start = (-15, -15)
+    fill = np.zeros(1, taps.dtype)
+    at_few, at_many, fft, fft2 = median_ns(
         lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
         lambda: spectral.lines(x[None], taps, -many // 2, out, points, 1),
+        lambda: planes.by_fft(image, kernel, start, plane, tile, "fill", fill, 1),
     )
     mac = (at_many - at_few) / n / (many - few)
     blocks = math.ceil(n / (points - many + 1))
-    return mac, max(at_few / n - few * mac, 0.0), fft / (blocks * points * math.log2(points))
+    tiles = math.ceil(512 / (256 - 30)) ** 2
+    return (
+        mac,
+        max(at_few / n - few * mac, 0.0),
+        fft / (blocks * points * math.log2(points)),
+        fft2 / (tiles * 256**2 * 16),
+    )
 
 
-def write(all_constants: dict[str, dict[str, tuple[float, float, float]]]) -> None:
+def write(all_constants: dict[str, dict[str, tuple[float, ...]]]) -> None:
     lines = [
         '"""Measured by ``benchmarks/calibrate.py``: nanoseconds on one thread, see `method.Costs`."""',
         "",

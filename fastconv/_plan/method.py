@@ -21,7 +21,8 @@ from .calibration import CONSTANTS
 LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
 FFT_CALLS = 1e5  # nanoseconds that transforms take to be called and direct sums do not
 LOOK = 1.5e5  # nanoseconds of direct sums below which looking for factors costs more than they save
-TILE_POINTS = 1 << 17  # points of a tile: near L2
+TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
+TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
 class Costs(NamedTuple):
@@ -30,10 +31,11 @@ class Costs(NamedTuple):
     mac: float  # a multiply-add of a long kernel
     sample: float  # an output, whatever the kernel
     fft: float  # a point of a block, for each log2(points): both transforms and the product
+    fft2: float  # the same of a tile
 
 
 def costs(name: str) -> Costs:
-    return Costs(*CONSTANTS[_runtime.ISA][name])
+    return Costs._make(CONSTANTS[_runtime.ISA][name])
 
 
 def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
@@ -55,13 +57,14 @@ def _fft_work(points: int, n: int, taps: int, count: int) -> float:
     return blocks * points * math.log2(points)
 
 
-def tile_points(kernel: tuple[int, int], count: tuple[int, int]) -> tuple[int, int]:
+def tile_points(kernel: np.ndarray, count: tuple[int, int]) -> tuple[int, int]:
     """Points of the FFT tiles of least cost for a plane."""
-    square = round(math.sqrt(TILE_POINTS))
-    return (
-        spectral.block_size(kernel[0], count[0], max(square, 2 * kernel[0])),
-        spectral.block_size(kernel[1], count[1], max(square, 2 * kernel[1])),
+    itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
+    side = round(math.sqrt(TILE_BYTES / itemsize))
+    first, second = (
+        spectral.block_size(k, n, max(side, 4 * k), TILE_CALLS) for k, n in zip(kernel.shape, count, strict=True)
     )
+    return first, second
 
 
 def plane_method(name: str, kernel: np.ndarray, count: tuple[int, int]) -> tuple[str, rank.Factors | None]:
@@ -74,10 +77,10 @@ def plane_method(name: str, kernel: np.ndarray, count: tuple[int, int]) -> tuple
     factors = rank.outer_factors(kernel) if min(kernel.shape) > 1 else None
     if factors is not None:
         choices["separable"] = outputs * (sum(kernel.shape) * cost.mac + 3 * cost.sample)
-    tile = tile_points(kernel.shape, count)
-    tiles = math.ceil(count[0] / (tile[0] - kernel.shape[0] + 1)) * math.ceil(count[1] / (tile[1] - kernel.shape[1] + 1))
+    tile = tile_points(kernel, count)
+    tiles = math.prod(math.ceil(n / (t - k + 1)) for n, t, k in zip(count, tile, kernel.shape, strict=True))
     points = tile[0] * tile[1]
-    choices["fft"] = (tiles + 0.5) * points * math.log2(points) * cost.fft + FFT_CALLS
+    choices["fft"] = (tiles + 0.5) * points * math.log2(points) * cost.fft2 + FFT_CALLS
     best = min(choices, key=lambda way: choices[way])
     return best, factors if best == "separable" else None
 

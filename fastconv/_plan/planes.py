@@ -56,7 +56,7 @@ def correlate(
     method, factors = _method(x, kernel, count, boundary, fill, stride, dilation, name, method)
     to = y if takes(y, x, kernel) else np.empty(count, dtype)
     if method == "fft":
-        _by_fft(x, kernel, start, to, boundary, fill, threads)
+        by_fft(x, kernel, start, to, costs.tile_points(kernel, count), boundary, fill, threads)
     else:
         column, row = factors if factors is not None else (None, kernel)
         correlate_kernel(name).correlate(
@@ -113,13 +113,21 @@ def _why_not_fft(
     """What speaks against a transform; nothing if ''."""
     if (stride, dilation) != ((1, 1), (1, 1)):
         return f"it needs stride and dilation 1, not {stride} and {dilation}"
-    tile = costs.tile_points(kernel.shape, count)
+    tile = costs.tile_points(kernel, count)
     return costs.why_not_fft(x, kernel, tile[0] * tile[1], fill[0] if boundary == "fill" else 0)
 
 
-def _by_fft(
-    x: np.ndarray, kernel: np.ndarray, start: Pair, out: np.ndarray, boundary: str, fill: np.ndarray, threads: int
+def by_fft(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Pair,
+    out: np.ndarray,
+    tile: Pair,
+    boundary: str,
+    fill: np.ndarray,
+    threads: int,
 ) -> None:
+    """The dense plane by transforms of tiles of so many points   IN x, kernel, finite   OUT out."""
     if kernel.dtype.kind not in "fc":
         kernel = kernel.astype(np.float64)
 
@@ -133,4 +141,4 @@ def _by_fft(
         inside = x[np.ix_(rows % x.shape[0], columns % x.shape[1])]
         return np.where(outside, fill[0], inside)
 
-    spectral.planes(kernel, out, costs.tile_points(kernel.shape, out.shape), patch, threads)
+    spectral.planes(kernel, out, tile, patch, threads)

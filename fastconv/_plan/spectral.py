@@ -14,39 +14,48 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-BATCH_BYTES = 1 << 21  # of one batch of blocks: it stays in cache, and Ctrl-C is heard after each
+BATCH_BYTES = 1 << 18  # of one batch of blocks: with its transform it stays in L2
 
 
-def _engine() -> tuple[ModuleType, bool]:
+@functools.cache
+def engine() -> ModuleType:
     try:
-        return importlib.import_module("scipy.fft"), True
+        return importlib.import_module("scipy.fft")
     except ImportError:
-        return np.fft, False
+        return np.fft
 
 
 Transform = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+Batch = TypeVar("Batch")
 
 
-def transforms(complex_: bool, axes: tuple[int, ...], workers: int) -> tuple[Transform, Transform]:
+def transforms(complex_: bool, axes: tuple[int, ...]) -> tuple[Transform, Transform]:
     """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft where it is missing."""
-    fft, has_workers = _engine()
+    fft = engine()
     forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
+    return (lambda x, shape: forward(x, s=shape, axes=axes)), (lambda x, shape: inverse(x, s=shape, axes=axes))
 
-    def run(transform: Callable[..., Any], x: np.ndarray, shape: tuple[int, ...]) -> Any:
-        if has_workers and workers > 1:
-            try:
-                return transform(x, s=shape, axes=axes, workers=workers)
-            except RuntimeError:  # no thread could be started
-                pass
-        return transform(x, s=shape, axes=axes)
 
-    return (lambda x, shape: run(forward, x, shape)), (lambda x, shape: run(inverse, x, shape))
+def share_out(work: Callable[[Batch], None], batches: Sequence[Batch], workers: int) -> None:
+    """Does every batch of work, on threads where there is more than one: transforms let go of the GIL."""
+    left = iter(batches)
+    if workers > 1 and len(batches) > 1:
+        pool = ThreadPoolExecutor(workers)
+        try:
+            list(pool.map(work, left))
+        except RuntimeError:  # no thread could be started; a batch done twice gives the same again
+            left = iter(batches)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C, what has not begun
+    for batch in left:
+        work(batch)
 
 
 @functools.lru_cache(1024)
@@ -64,8 +73,8 @@ def good_size(n: int) -> int:
 
 
 @functools.lru_cache(1024)
-def block_size(taps: int, count: int, longest: int) -> int:
-    """Points of a block of least cost, N log N / (N - taps + 1), at most about `longest`."""
+def block_size(taps: int, count: int, longest: int, calls: float = 0) -> int:
+    """Points of a block of least cost, (N log N + calls) / (N - taps + 1), at most about `longest`."""
     whole = good_size(count + taps - 1)
     sizes = {whole} if whole <= longest else set()
     n = good_size(2 * taps)
@@ -73,7 +82,7 @@ def block_size(taps: int, count: int, longest: int) -> int:
     while n < min(longest, whole):
         n = good_size(n + n // 4 + 1)
         sizes.add(min(n, whole))
-    return min(sizes, key=lambda n: n * math.log2(n + 1) * math.ceil(count / (n - taps + 1)))
+    return min(sizes, key=lambda n: (n * math.log2(n + 1) + calls) * math.ceil(count / (n - taps + 1)))
 
 
 def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: int, workers: int) -> None:
@@ -90,20 +99,21 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
         return
     step = points - size + 1
     blocks = -(-count // step)
-    forth, back = transforms(dtype.kind == "c", (-1,), workers)
+    forth, back = transforms(dtype.kind == "c", (-1,))
     spectrum = forth(taps[::-1].copy(), (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
-    many_lines = max(1, at_once // blocks)
-    for line in range(0, len(x), many_lines):
-        rows = x[line : line + many_lines]
-        for block in range(0, blocks, at_once):
-            here = min(at_once, blocks - block)
-            first = block * step  # outputs first .. of each line, from samples start + first ..
-            samples = _stretch(rows, start + first, here * step + size - 1, n, dtype)
-            windows = np.lib.stride_tricks.sliding_window_view(samples, points, axis=1)[:, ::step]
-            y = back(forth(windows, (points,)) * spectrum, (points,))[..., size - 1 :]
-            y = y.reshape(len(rows), here * step)[:, : count - first]
-            _put(out[line : line + many_lines, first : first + here * step], y)
+    many = max(1, at_once // blocks)
+
+    def work(batch: tuple[int, int]) -> None:
+        line, block = batch
+        rows, here, first = x[line : line + many], min(at_once, blocks - block), block * step
+        samples = _stretch(rows, start + first, here * step + size - 1, n, dtype)
+        windows = np.lib.stride_tricks.sliding_window_view(samples, points, axis=1)[:, ::step]
+        y = back(forth(windows, (points,)) * spectrum, (points,))[..., size - 1 :]
+        to = out[line : line + many, first : first + here * step]
+        _put(to, y.reshape(len(rows), here * step)[:, : to.shape[1]])
+
+    share_out(work, [(i, j) for i in range(0, len(x), many) for j in range(0, blocks, at_once)], workers)
 
 
 def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: int, workers: int) -> None:
@@ -111,11 +121,12 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     dtype = taps.dtype
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
-    forth, back = transforms(dtype.kind == "c", (-1,), workers)
+    forth, back = transforms(dtype.kind == "c", (-1,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
-    for line in range(0, len(x), at_once):
+
+    def work(line: int) -> None:
         rows = x[line : line + at_once]
-        together = np.zeros((len(rows) + 1, points), dtype)  # transformed in one call, side by side on the threads
+        together = np.zeros((len(rows) + 1, points), dtype)  # transforms of several lines are SIMD across them
         together[0, : len(taps)] = taps[::-1]
         together[1:, : x.shape[1]] = rows
         spectra = forth(together, (points,))
@@ -123,6 +134,8 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
         to = out[line : line + at_once]
         to[:, :low] = to[:, high:] = 0
         _put(to[:, low:high], y[:, first + low : first + high])
+
+    share_out(work, range(0, len(x), at_once), workers)
 
 
 def _stretch(rows: np.ndarray, first: int, length: int, n: int, dtype: np.dtype) -> np.ndarray:
@@ -158,24 +171,15 @@ def planes(
     patch : gives X[row : row + height, column : column + width] in the kernel's dtype
     """
     (kh, kw), (rows, columns), dtype = kernel.shape, out.shape, kernel.dtype
-    forth, back = transforms(dtype.kind == "c", (-2, -1), workers)
+    forth, back = transforms(dtype.kind == "c", (-2, -1))
     spectrum = forth(kernel[::-1, ::-1].copy(), tile)
     high, wide = tile[0] - kh + 1, tile[1] - kw + 1
-    at_once = max(1, BATCH_BYTES // (tile[0] * tile[1] * dtype.itemsize))
-    corners = [(i, j) for i in range(0, rows, high) for j in range(0, columns, wide)]
-    for batch in _batches(corners, at_once):
-        x = np.empty((len(batch), *tile), dtype)
-        for tile_in, (i, j) in zip(x, batch, strict=True):
-            height, width = min(tile[0], rows - i + kh - 1), min(tile[1], columns - j + kw - 1)
-            tile_in[:height, :width] = patch(i, j, height, width)
-            tile_in[height:] = 0
-            tile_in[:height, width:] = 0
-        y = back(forth(x, tile) * spectrum, tile)
-        for tile_out, (i, j) in zip(y, batch, strict=True):
-            to = out[i : i + high, j : j + wide]
-            _put(to, tile_out[kh - 1 : kh - 1 + to.shape[0], kw - 1 : kw - 1 + to.shape[1]])
 
+    def work(corner: tuple[int, int]) -> None:
+        i, j = corner
+        height, width = min(tile[0], rows - i + kh - 1), min(tile[1], columns - j + kw - 1)
+        y = back(forth(patch(i, j, height, width), tile) * spectrum, tile)
+        to = out[i : i + high, j : j + wide]
+        _put(to, y[kh - 1 : kh - 1 + to.shape[0], kw - 1 : kw - 1 + to.shape[1]])
 
-def _batches(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
-    for first in range(0, len(items), size):
-        yield items[first : first + size]
+    share_out(work, [(i, j) for i in range(0, rows, high) for j in range(0, columns, wide)], workers)

@@ -452,7 +452,7 @@ def test_a_mode_that_is_not_there(face):
         *((mode, ValueError) for mode in ("f", "FULL", "", "Valid", "same ", 3, -1)),
         *((mode, TypeError) for mode in (None, 1.0, b"full", True, ("full",), 2**70)),
     ]:
-        with pytest.raises(error):
+        with pytest.raises((error, DeprecationWarning)):  # NumPy has not always refused 'f' and 'FULL'
             numpys([1, 2, 3], [1, 2], mode)
         with pytest.raises(error) as caught:
             ours([1, 2, 3], [1, 2], mode)

@@ -135,9 +135,11 @@ def test_dtypes_that_scipy_refuses_are_refused(face):
             with pytest.raises(ValueError):
                 function(np.ones((2, 2)).astype(a), np.ones((2, 2)).astype(b))
     for a, b in [("m8[s]", "i8"), ("M8[s]", "i8"), ("i8", "M8[s]"), ("U2", "f8"), ("S2", "S2")]:
-        for function in (scipys, ours):
-            with pytest.raises((TypeError, ValueError)):
-                function(np.zeros((2, 2), a), np.zeros((2, 2), b))
+        inputs = np.zeros((2, 2), a), np.zeros((2, 2), b)
+        with pytest.raises((TypeError, ValueError, DeprecationWarning)):
+            scipys(*inputs)
+        with pytest.raises((TypeError, ValueError)):
+            ours(*inputs)
     with pytest.raises(ValueError, match="bool"):
         ours(np.ones((2, 2), bool), np.ones((2, 2), bool))
     with pytest.raises(ValueError, match="float16"):
