@@ -91,9 +91,12 @@ cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t t
 
 
 cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, Py_ssize_t n) noexcept nogil:
-    """out[0 : n], n >= L, by tiles; the last one overlaps its neighbour and writes the same values again."""
+    """out[0 : n], n >= L, by tiles; the last one overlaps its neighbour and writes the same values again.
+
+    Few taps are bound by memory: small tiles ask for it more evenly than large ones.
+    """
     cdef Py_ssize_t i = 0
-    while n - i >= LINE * LANES:
+    while taps > 8 and n - i >= LINE * LANES:
         line_tile(out + i, x + i, h, taps, LINE)
         i += LINE * LANES
     while n - i >= 4 * LANES:
