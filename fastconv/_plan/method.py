@@ -87,7 +87,7 @@ def plane_method(name: str, kernel: np.ndarray, count: tuple[int, int]) -> tuple
 
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
-    largest = max(_largest(x), abs(fill))
+    largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
     reach = largest * _largest(taps)
     if x.dtype.kind in "fc" or taps.dtype.kind in "fc":
         dtype = np.result_type(x, taps)
