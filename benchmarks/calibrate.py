@@ -29,8 +29,8 @@ DTYPES = {
 }  # fmt: skip
 
 
-def median_ns(*calls: Callable[[], object], rounds: int = 15) -> list[float]:
-    """The median time of each call; they take turns in shuffled order, so that a slow moment meets all of them."""
+def quartile_ns(*calls: Callable[[], object], rounds: int = 25) -> list[float]:
+    """The lower quartile of each call's times; they take turns in shuffled order, so that a slow moment meets all."""
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()
@@ -42,7 +42,7 @@ def median_ns(*calls: Callable[[], object], rounds: int = 15) -> list[float]:
             begin = time.perf_counter_ns()
             call()
             kept.append(time.perf_counter_ns() - begin)
-    return [sorted(kept)[rounds // 2] for kept in times]
+    return [sorted(kept)[rounds // 4] for kept in times]
 
 
 def draw(shape: int | tuple[int, ...], dtype: str) -> np.ndarray:
@@ -67,7 +67,7 @@ def _constants(dtype: str) -> tuple[float, ...]:
     plane, tile = np.empty(image.shape, taps.dtype), (256, 256)
     start = (-15, -15)
     fill = np.zeros(1, taps.dtype)
-    at_few, at_many, fft, fft2 = median_ns(
+    at_few, at_many, fft, fft2 = quartile_ns(
         lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
         lambda: spectral.lines(x[None], taps, -many // 2, out, points, 1),
@@ -123,7 +123,7 @@ def regret() -> None:
 
 
 def _row(label: str, call: Callable[[str], object], ways: list[str]) -> float:
-    auto, *times = median_ns(*(lambda way=way: call(way) for way in ["auto", *ways]), rounds=7)
+    auto, *times = quartile_ns(*(lambda way=way: call(way) for way in ["auto", *ways]), rounds=7)
     best = min(times)
     print(f"{label:34s} {auto / 1e3:8.1f}us {best / 1e3:8.1f}us {ways[times.index(best)]:>14s} {auto / best:7.2f}")
     return auto / best

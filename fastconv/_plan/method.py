@@ -1,8 +1,8 @@
 """Which way is fastest: a cost model, in nanoseconds on one thread.
 
-    direct       outputs * taps * mac
-    separable    outputs * (rows + columns of the kernel) * mac + outputs * pass
-    FFT          blocks * N log2(N) * fft       (both transforms and the product)
+    direct       outputs * (taps * mac + sample)
+    separable    outputs * ((rows + columns of the kernel) * mac + 3 * sample)
+    FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
 writes them to ``_plan/calibration.py``. Threads speed all ways up alike and stay out of it.
@@ -19,8 +19,8 @@ from . import rank, spectral
 from .calibration import CONSTANTS
 
 LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
-FFT_CALLS = 1e5  # nanoseconds that transforms take to be called and direct sums do not
-LOOK = 1.5e5  # nanoseconds of direct sums below which looking for factors costs more than they save
+FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
+LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
