@@ -21,7 +21,10 @@ VENV := $(VENV)$(if $(NUMPY),-numpy$(subst *,x,$(NUMPY)))$(if $(SCIPY),-scipy$(s
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install -c $(VENV)/constraints.txt
+ASV := $(BIN)/asv --config benchmarks/asv.conf.json
+QUICKLY := -a rounds=1 -a repeat=5 -a warmup_time=0.02 -a sample_time=0.005
 SOURCES := setup.py pyproject.toml $(shell find fastconv -name '*.py[xd]' -o -name '*.pxi' -o -name '*.h')
+STUBBED := $(subst /,.,$(basename $(shell find fastconv -name '*.pyi')))
 
 # The requirements of an extra of pyproject.toml, or those of the build, one a line.
 REQUIREMENTS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
@@ -40,12 +43,12 @@ demo: $(VENV)/.built $(VENV)/.for-demo ## filter real signals and a photograph, 
 test: $(VENV)/.built $(VENV)/.for-test ## run the tests, and every example in docstrings and documentation
 	$(BIN)/pytest $(ARGS)
 
-test-peers: $(VENV)/.built $(VENV)/.for-test $(VENV)/.for-peers ## run the tests that need OpenCV and PyTorch
+test-peers: $(VENV)/.built $(VENV)/.for-test $(VENV)/.for-peers ## run the tests that need PyTorch
 	$(BIN)/pytest tests/peers $(ARGS)
 
-bench: $(VENV)/.built $(VENV)/.for-bench ## time fastconv beside NumPy, SciPy and OpenCV, each case once
-	cd benchmarks && $(abspath $(BIN))/asv machine --yes >/dev/null && \
-	    $(abspath $(BIN))/asv run --quick --environment existing:$(abspath $(BIN)/python) $(ARGS)
+bench: $(VENV)/.built $(VENV)/.for-bench ## time fastconv beside NumPy, SciPy and OpenCV, in a few minutes
+	@test -e ~/.asv-machine.json || $(ASV) machine --yes >/dev/null
+	$(ASV) run --environment existing:$(abspath $(BIN)/python) $(QUICKLY) $(ARGS)
 
 docs: $(VENV)/.built $(VENV)/.for-docs ## build the documentation in docs/_build/html, warnings being errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
@@ -55,7 +58,7 @@ lint: $(VENV)/.built $(VENV)/.for-demo $(VENV)/.for-lint ## check style, types, 
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint fastconv
 	$(BIN)/mypy
-	$(BIN)/stubtest fastconv --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist
+	$(BIN)/stubtest $(STUBBED) --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist
 
 clean: ## remove all that make has made, environments included
 	rm -rf .venv* build dist demo *.egg-info docs/_build docs/api/generated benchmarks/env benchmarks/html
