@@ -11,11 +11,13 @@ samples, not the output, and a sample that is not finite spoils its block, so ca
 """
 from __future__ import annotations
 
+import _thread
 import functools
 import importlib
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import TypeVar
 
@@ -43,19 +45,48 @@ def transforms(complex_: bool, axes: tuple[int, ...]) -> tuple[Transform, Transf
     return (lambda x, shape: forward(x, s=shape, axes=axes)), (lambda x, shape: inverse(x, s=shape, axes=axes))
 
 
-def share_out(work: Callable[[Batch], None], batches: Sequence[Batch], workers: int) -> None:
-    """Does every batch of work, on threads where there is more than one: transforms let go of the GIL."""
-    left = iter(batches)
-    if workers > 1 and len(batches) > 1:
-        pool = ThreadPoolExecutor(workers)
-        try:
-            list(pool.map(work, left))
-        except RuntimeError:  # no thread could be started; a batch done twice gives the same again
-            left = iter(batches)
-        finally:
-            pool.shutdown(cancel_futures=True)  # after Ctrl-C, what has not begun
-    for batch in left:
-        work(batch)
+def share_out(work: Callable[[Batch], None], batches: Iterable[Batch], workers: int) -> None:
+    """Does every batch of work, this thread and its helpers taking the next: transforms let go of the GIL.
+
+    Helpers that could not start, or are late, are not waited for, as threading's own start() would, for ever
+    where memory is out: what they have not taken, others do.
+    """
+    left = deque(batches)
+    faults: list[BaseException | None] = [None] * workers
+    begun: list[threading.Lock] = []  # each held by a helper until it has ended
+
+    def take() -> None:
+        while left:
+            try:
+                batch = left.popleft()
+            except IndexError:
+                return  # another was faster
+            work(batch)
+
+    def help_out(number: int) -> None:
+        ends = threading.Lock()
+        with ends:
+            begun.append(ends)  # before anything is taken
+            try:
+                take()
+            except BaseException as fault:
+                faults[number] = fault
+                left.clear()
+
+    try:
+        for number in range(1, min(workers, len(left))):
+            _thread.start_new_thread(help_out, (number,))
+    except (RuntimeError, MemoryError):
+        pass  # fewer hands
+    try:
+        take()
+    finally:
+        left.clear()
+        for ends in begun:
+            ends.acquire()
+    for fault in faults:
+        if fault is not None:
+            raise fault
 
 
 @functools.lru_cache(1024)

@@ -243,7 +243,12 @@ JOBS = {
 @pytest.mark.parametrize("job", JOBS)
 def test_a_failed_allocation_is_a_memory_error_and_the_next_call_works(child, job, workers):
     code = """
+        import ctypes
         import fastconv.image
+
+        M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)  # arrays are mapped anew, none lives on what was freed
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # nor on what other threads have reserved
 
         rng = np.random.default_rng(4)
         line, taps = rng.standard_normal(1_000_000), rng.standard_normal(300)
