@@ -183,7 +183,7 @@ class _Workers:
 
 def _number(workers: SupportsIndex) -> int:
     """`workers` as a number of threads."""
-    if isinstance(workers, bool):
+    if isinstance(workers, (bool, np.bool_)):
         raise TypeError(f"workers must be an integer, got {workers!r}")
     try:
         number = operator.index(workers)

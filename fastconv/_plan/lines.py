@@ -84,9 +84,12 @@ def _by_fft(
 ) -> None:
     if taps.dtype.kind not in "fc":
         taps = taps.astype(np.float64)
+    if x.ndim == 1:
+        spectral.lines(x[None], taps, start, out[None], points, threads)
+        return
     x, out = np.moveaxis(x, axis, -1), np.moveaxis(out, axis, -1)
     for at in np.ndindex(x.shape[:-2]):
-        spectral.lines(np.atleast_2d(x[at]), taps, start, np.atleast_2d(out[at]), points, threads)
+        spectral.lines(x[at], taps, start, out[at], points, threads)
 
 
 def _direct(
