@@ -30,14 +30,12 @@ from fastconv import _machine
 
 from .tiles cimport CONVERTS, LANES, ROWS, Plane, all_finite, elem, elem_in, elem_out, line, plane, read, write
 
-cdef enum:
+cdef enum:              # numbers that _plan/planes.py names
     FILL = 0            # v v | a b c d | v v
     WRAP = 1            # c d | a b c d | a b
     SYMM = 2            # b a | a b c d | d c
     MIRROR = 3          # c b | a b c d | c b
     NEAREST = 4         # a a | a b c d | d d
-
-BOUNDARIES = {"fill": FILL, "wrap": WRAP, "symm": SYMM, "mirror": MIRROR, "nearest": NEAREST}
 
 cdef enum:
     MAX_BATCH = 32              # dimensions of a batch of planes
