@@ -1,6 +1,6 @@
-"""Builds the kernels: one Cython page, compiled once for each instruction set and element type.
+"""Builds the kernels: Cython pages, each compiled once for every instruction set and element type it serves.
 
-    fastconv/_kernels/<instruction set>/<element type>/correlate
+    fastconv/_kernels/<instruction set>/<element type>/<page>
 
 Each variant has flags, a build folder and a package folder of its own, so that no object of another variant
 can be linked in. The module that asks the CPU what it can do is built without any such flag.
@@ -42,6 +42,11 @@ TYPES = {
     **{f"u{bits}": {"FC_REAL": f"uint{bits}_t"} for bits in (8, 16, 32, 64)},
     **{f"{name}_f32": {"FC_REAL": "float", "FC_IN": c, "FC_OUT": c}
        for name, c in (("u8", "uint8_t"), ("i8", "int8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))},
+}
+
+# page -> the element types it is compiled for
+PAGES = {
+    "correlate": tuple(TYPES),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
@@ -92,19 +97,22 @@ class BuildExtensions(build_ext):
             return subprocess.run(compiler, capture_output=True).returncode == 0
 
 
-def variants(c_file: str) -> list[Extension]:
-    """The kernel page once for every instruction set and element type."""
+def variants(page: str, types: tuple[str, ...]) -> list[Extension]:
+    """A kernel page once for every instruction set and element type."""
+    c_file = c_source(f"fastconv._kernels.{page}", KERNELS / f"{page}.pyx")
     return [
         Extension(
-            f"fastconv._kernels.{isa}.{name}.{Path(c_file).stem}",
+            f"fastconv._kernels.{isa}.{name}.{page}",
             [c_file],
-            define_macros=[*macros.items(), NUMPY_API, ("CYTHON_INLINE", "inline __attribute__((always_inline))")],
+            define_macros=[
+                *TYPES[name].items(), NUMPY_API, ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
+            ],
             include_dirs=[str(KERNELS), np.get_include()],
             depends=[str(KERNELS / "simd.h")],
             extra_compile_args=KERNEL_FLAGS + flags,
         )
         for isa, flags in ISA_FLAGS.items()
-        for name, macros in TYPES.items()
+        for name in types
     ]
 
 
@@ -126,7 +134,7 @@ def plain(name: str, depends: list[str]) -> Extension:
     )
 
 
-kernels = variants(c_source("fastconv._kernels.correlate", KERNELS / "correlate.pyx"))
+kernels = [module for page, types in PAGES.items() for module in variants(page, types)]
 
 setup(
     ext_modules=[plain("_machine", ["fastconv/machine.h"]), plain("_quick", []), *kernels],
