@@ -23,7 +23,8 @@ from typing import TypeVar
 
 import numpy as np
 
-BATCH_BYTES = 1 << 18  # of one batch of blocks: with its transform it stays in L2
+BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
+BATCH = 8  # blocks of a batch at least: transforms are SIMD across them
 
 
 @functools.cache
@@ -41,6 +42,9 @@ Batch = TypeVar("Batch")
 def transforms(complex_: bool, axes: tuple[int, ...]) -> tuple[Transform, Transform]:
     """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft where it is missing."""
     fft = engine()
+    if axes == (-1,):  # the plain functions look at less before they begin
+        one, other = (fft.fft, fft.ifft) if complex_ else (fft.rfft, fft.irfft)
+        return (lambda x, shape: one(x, shape[0])), (lambda x, shape: other(x, shape[0]))
     forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
     return (lambda x, shape: forward(x, s=shape, axes=axes)), (lambda x, shape: inverse(x, s=shape, axes=axes))
 
@@ -132,7 +136,7 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     blocks = -(-count // step)
     forth, back = transforms(dtype.kind == "c", (-1,))
     spectrum = forth(taps[::-1].copy(), (points,))
-    at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
+    at_once = max(BATCH, BATCH_BYTES // (points * dtype.itemsize))
     many = max(1, at_once // blocks)
 
     def work(batch: tuple[int, int]) -> None:
@@ -140,7 +144,9 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
         rows, here, first = x[line : line + many], min(at_once, blocks - block), block * step
         samples = _stretch(rows, start + first, here * step + size - 1, n, dtype)
         windows = np.lib.stride_tricks.sliding_window_view(samples, points, axis=1)[:, ::step]
-        y = back(forth(windows, (points,)) * spectrum, (points,))[..., size - 1 :]
+        spectra = forth(windows, (points,))
+        spectra *= spectrum
+        y = back(spectra, (points,))[..., size - 1 :]
         to = out[line : line + many, first : first + here * step]
         _put(to, y.reshape(len(rows), here * step)[:, : to.shape[1]])
 
@@ -153,15 +159,13 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,))
+    spectrum = forth(taps[::-1], (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
 
     def work(line: int) -> None:
-        rows = x[line : line + at_once]
-        together = np.zeros((len(rows) + 1, points), dtype)  # transforms of several lines are SIMD across them
-        together[0, : len(taps)] = taps[::-1]
-        together[1:, : x.shape[1]] = rows
-        spectra = forth(together, (points,))
-        y = back(spectra[1:] * spectra[0], (points,))
+        spectra = forth(x[line : line + at_once].astype(dtype, copy=False), (points,))
+        spectra *= spectrum
+        y = back(spectra, (points,))
         to = out[line : line + at_once]
         to[:, :low] = to[:, high:] = 0
         _put(to[:, low:high], y[:, first + low : first + high])
@@ -209,7 +213,9 @@ def planes(
     def work(corner: tuple[int, int]) -> None:
         i, j = corner
         height, width = min(tile[0], rows - i + kh - 1), min(tile[1], columns - j + kw - 1)
-        y = back(forth(patch(i, j, height, width), tile) * spectrum, tile)
+        spectra = forth(patch(i, j, height, width), tile)
+        spectra *= spectrum
+        y = back(spectra, tile)
         to = out[i : i + high, j : j + wide]
         _put(to, y[kh - 1 : kh - 1 + to.shape[0], kw - 1 : kw - 1 + to.shape[1]])
 
