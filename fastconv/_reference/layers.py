@@ -108,12 +108,13 @@ def _tap(weight: np.ndarray, p: int, q: int, groups: int) -> np.ndarray:
 
 def _mix(matrix: np.ndarray, planes: np.ndarray) -> np.ndarray:
     """Each group's channels of each pixel times the group's matrix."""
-    n, groups, _, height, width = planes.shape
-    mixed: np.ndarray = matrix @ planes.reshape(n, groups, -1, height * width)
-    return mixed.reshape(n, groups, -1, height, width)
+    n, groups, channels, height, width = planes.shape
+    mixed: np.ndarray = matrix @ planes.reshape(n, groups, channels, height * width)
+    return mixed.reshape(n, groups, matrix.shape[1], height, width)
 
 
 def _lines(planes: np.ndarray) -> np.ndarray:
     """(N, groups, C, H, W) as (groups, C, N H W)."""
-    groups, channels = planes.shape[1:3]
-    return np.moveaxis(planes, 0, 2).reshape(groups, channels, -1)
+    n, groups, channels, height, width = planes.shape
+    lines: np.ndarray = np.moveaxis(planes, 0, 2).reshape(groups, channels, n * height * width)
+    return lines
