@@ -2,8 +2,8 @@
 
 Arrays come checked, native and of one dtype, in any strides: pictures as (N, C, H, W), or as (N, H, W, C) with
 `channels_last`; the weight always as (K, C / groups, R, S). One dimension is a height of 1. `pads` are zeros
-(before, after) each axis; `count`, the output's rows and columns, may ask for windows that reach beyond them,
-where zeros go on.
+(before, after) each axis; the output's rows and columns, `count`, may leave the last of them unused, or ask for
+windows that reach beyond them, where zeros go on. `out` may lie in any strides and overlap the inputs.
 """
 from __future__ import annotations
 
@@ -21,13 +21,22 @@ class PackedWeight:
     """A layer's weight in the order in which its kernel reads it.
 
     Made by `fastconv.nn.pack`, and taken by the layers in place of the array.
+
+    Attributes
+    ----------
+    shape, dtype
+        Those of the weight.
+    groups : int
+        The groups of the layer.
     """
 
     def __init__(self, weight: np.ndarray, groups: int) -> None:
-        self.array = weight.copy()  # what is changed later in the caller's array must not be half in it
+        # A copy: half of what is changed later in the caller's array must not be in it.
+        four = weight if weight.ndim == 4 else weight[:, :, None]
+        self.array = np.array(four, weight.dtype.newbyteorder("="), order="C")
+        self.shape: tuple[int, ...] = weight.shape
+        self.dtype = self.array.dtype
         self.groups = groups
-        self.shape = weight.shape
-        self.dtype = weight.dtype
 
     def __repr__(self) -> str:
         return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, groups={self.groups})"
