@@ -4,6 +4,7 @@
 - `windows`: modes, as windows of the full result
 - `lines`: one-dimensional work along an axis
 - `planes`: two-dimensional work
+- `layers`: convolution layers and their gradients
 - `method`: which way is fastest, by a cost model
 - `spectral`: overlap-save and the FFT
 - `rank`: kernels that are an outer product

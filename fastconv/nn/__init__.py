@@ -1,0 +1,14 @@
+"""The layers of a convolutional network, on NumPy arrays: PyTorch's names and parameter order."""
+
+from .._plan.sizes import output_size
+from .functional import PackedWeight, conv1d, conv2d, conv_transpose1d, conv_transpose2d, pack
+
+__all__ = [
+    "PackedWeight",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "output_size",
+    "pack",
+]
