@@ -1,0 +1,481 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""Convolution layers: pictures of many channels, and as many kernels as the output has channels.
+
+    y[n, k, i, j] = act(bias[k] + sum_p sum_q sum_c w[k, c, p, q] X[n, c, i s0 + p d0 + start0, j s1 + q d1 + start1])
+
+X is x with zeros around it. An output channel is a lane: for a pixel of the output, one broadcast element of x
+meets a vector of weights for every V L output channels, and P pixels share the loaded weights,
+
+    P x V accumulators:    V loads and P broadcasts give P V multiply-adds     (AVX2: 6 x 2, 8 for 12; AVX-512: 6 x 4)
+
+so the multiply-adds are the limit where P V is at least latency x throughput: P = 4, 5 and 6 all run at full
+speed, and any number of pixels is dealt out in such tiles without a rest.
+
+The same tile sums the gradient of the weight, where channels of x take the place of pixels, and pixels that of
+channels: what is broadcast is x again, and what is loaded is the output's gradient.
+
+- The output is cut into blocks of rows and columns, one task each. A block's input is packed, channels last and
+  with its zeros, into scratch memory that stays in L2; it is read in place where it lies so already.
+- Weights come packed as the tile reads them, [k block][c block][p, q, c][V L], a c block small enough to stay in
+  L1 while all of a block's pixels pass by. Sums wait in scratch memory between c blocks.
+- Sums are finished (activation) and laid out as the caller's strides say: by vectors where channels are last, by
+  transposed squares where columns are.
+
+How the output is cut does not change any sum, so results are the same for every number of workers.
+"""
+from cython.parallel cimport prange, threadid
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from fastconv import _machine
+
+cdef extern from "simd.h" nogil:
+    ctypedef float elem "fc_elem"
+    ctypedef float vec "fc_vec"
+    const int LANES "FC_LANES"
+    const int WIDE "FC_WIDE"
+    vec load "fc_load" (const elem *)
+    vec splat "fc_splat" (elem)
+    vec madd "fc_madd" (vec, vec, vec)
+    void store "fc_store" (elem *, vec)
+    void transpose "fc_transpose" (vec *)
+    void activate "fc_activate" (elem *, Py_ssize_t, int)
+    Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+
+cnp.import_array()
+
+cdef enum:
+    MOST = 8                    # pixels of a tile
+    MOST_WIDE = 4               # vectors of a tile
+    MOST_LANES = 16
+    PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
+    SUMS_BYTES = 1 << 15        # of a block's sums
+    WEIGHT_BYTES = 1 << 14      # of the weights that meet all of a block's pixels: they stay in L1
+    SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
+    STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
+    PAGE = 64
+
+cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
+    char *at
+    Py_ssize_t n, channels, height, width
+    Py_ssize_t sn, sc, sh, sw
+
+cdef struct Layer:
+    Pictures x, y
+    const elem *w               # packed
+    const elem *bias            # [groups, K rounded up to blocks]
+    Py_ssize_t groups, C, K     # channels of a group, in and out
+    Py_ssize_t R, S
+    Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
+    int activation
+    Py_ssize_t k_blocks, c_block
+    # the grid of tasks: pictures x groups x row blocks x column blocks x shares of the k blocks
+    Py_ssize_t bh, bw, row_blocks, column_blocks, shares
+    # scratch memory of a thread: where its parts start, in bytes
+    Py_ssize_t pixels_at, runs_at, sums_at, scratch_bytes
+
+
+cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
+    return (n + multiple - 1) // multiple * multiple
+
+
+# --- the tile -------------------------------------------------------------------------------------------
+
+cdef inline void tile(elem *sums, const elem *const *x, const elem *w, const Py_ssize_t *at, Py_ssize_t runs,
+                      Py_ssize_t length, Py_ssize_t step, const elem *begin, Py_ssize_t ldb,
+                      const int P, const int V) noexcept nogil:
+    """sums[p, v] = begin[p, v] + sum_r sum_t x[p][at[r] + t step] w[r, t, v]   p < P, v < V L
+
+    IN x, w[runs, length, V L], at[runs], begin   OUT sums[P, V L]
+    """
+    cdef vec acc[MOST * MOST_WIDE]
+    cdef vec weights[MOST_WIDE]
+    cdef const elem *pixel[MOST]
+    cdef vec one
+    cdef Py_ssize_t r, t, _t
+    cdef int p, v
+    for p in range(P):
+        pixel[p] = x[p]
+        for v in range(V):
+            acc[p * V + v] = load(begin + p * ldb + v * LANES)
+    for r in range(opaque(runs)):
+        t = at[r]
+        for _t in range(opaque(length)):
+            for v in range(V):
+                weights[v] = load(w + v * LANES)
+            for p in range(P):
+                one = splat(pixel[p][t])
+                for v in range(V):
+                    acc[p * V + v] = madd(acc[p * V + v], weights[v], one)
+            t += step
+            w += V * LANES
+    for p in range(P):
+        for v in range(V):
+            store(sums + (p * V + v) * LANES, acc[p * V + v])
+
+
+cdef inline void tiles_of(elem *sums, const elem *const *x, Py_ssize_t n, const elem *w, const Py_ssize_t *at,
+                          Py_ssize_t runs, Py_ssize_t length, Py_ssize_t step, const elem *begin, Py_ssize_t ldb,
+                          const int V) noexcept nogil:
+    """The same for n pixels; the last tile may go beyond: x and sums have room for MOST more."""
+    cdef Py_ssize_t first = 0, here
+    cdef Py_ssize_t left = (n + 5) // 6             # tiles
+    if V < WIDE:                                    # half the multiply-adds a load: more pixels
+        while first < n:
+            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 8, V)
+            first += 8
+        return
+    while left > 0:
+        here = (n - first + left - 1) // left
+        if here == 6:
+            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 6, V)
+        elif here == 5:
+            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 5, V)
+        else:
+            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 4, V)
+        first += here
+        left -= 1
+
+
+cdef void multiply(elem *sums, const elem *const *x, Py_ssize_t n, const elem *w, const Py_ssize_t *at,
+                   Py_ssize_t runs, Py_ssize_t length, Py_ssize_t step, const elem *begin, Py_ssize_t ldb,
+                   int V) noexcept nogil:
+    if V == WIDE:
+        tiles_of(sums, x, n, w, at, runs, length, step, begin, ldb, WIDE)
+    elif V == 1:
+        tiles_of(sums, x, n, w, at, runs, length, step, begin, ldb, 1)
+    elif V == 2 and WIDE > 2:
+        tiles_of(sums, x, n, w, at, runs, length, step, begin, ldb, 2)
+
+
+cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
+    """Vectors of the k block that begins at channel k of K."""
+    cdef Py_ssize_t left = K - k
+    if left <= LANES:
+        return 1
+    if WIDE > 2 and left <= 2 * LANES:
+        return 2
+    return WIDE
+
+
+# --- pictures in and out of scratch memory --------------------------------------------------------------
+
+cdef void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
+               Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
+    """A part of a picture, zeros outside   IN x   OUT to[height, width, channels]."""
+    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low)
+    cdef Py_ssize_t i, j, c, item = sizeof(elem), ld = width * channels
+    cdef const char *at
+    cdef const char *here
+    for i in range(height):
+        if row + i < 0 or row + i >= x.height or low == high:
+            memset(to, 0, ld * item)
+            to += ld
+            continue
+        memset(to, 0, low * channels * item)
+        memset(to + high * channels, 0, (width - high) * channels * item)
+        at = x.at + n * x.sn + channel * x.sc + (row + i) * x.sh + (column + low) * x.sw
+        if x.sc == item and x.sw == channels * item:
+            memcpy(to + low * channels, at, (high - low) * channels * item)
+        elif x.sc == item:
+            for j in range(high - low):
+                memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)
+        elif x.sw == item and LANES > 1 and channels >= LANES and high - low >= LANES:
+            j = 0
+            while j < high - low:
+                j = min(j, high - low - LANES)
+                c = 0
+                while c < channels:
+                    c = min(c, channels - LANES)
+                    square(to + (low + j) * channels + c, channels, at + c * x.sc + j * item, x.sc)
+                    c += LANES
+                j += LANES
+        else:
+            for c in range(channels):
+                here = at + c * x.sc
+                for j in range(high - low):
+                    to[(low + j) * channels + c] = (<const elem *> (here + j * x.sw))[0]
+        to += ld
+
+
+cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
+    """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
+    cdef vec v[MOST_LANES]
+    cdef int i
+    for i in range(LANES):
+        v[i] = load(<const elem *> (at + i * ld))
+    transpose(v)
+    for i in range(LANES):
+        store(to + i * ldt, v[i])
+
+
+cdef void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
+                 Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
+                 Py_ssize_t ld) noexcept nogil:
+    """Sums to their places   IN sums[height, width, ld], of which `channels` count   OUT y."""
+    cdef Py_ssize_t i, j, c, item = sizeof(elem)
+    cdef char *at
+    cdef char *to
+    at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
+    if y.sh == width * y.sw:                        # rows without a gap are one
+        width *= height
+        height = 1
+    for i in range(height):
+        to = at + i * y.sh
+        if y.sc == item:
+            for j in range(width):
+                memcpy(to + j * y.sw, sums + j * ld, channels * item)
+        elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
+            j = 0
+            while j < width:
+                j = min(j, width - LANES)
+                c = 0
+                while c < channels:
+                    c = min(c, channels - LANES)
+                    square(<elem *> (to + c * y.sc + j * item), y.sc // item, <const char *> (sums + j * ld + c),
+                           ld * item)
+                    c += LANES
+                j += LANES
+        else:
+            for c in range(channels):
+                for j in range(width):
+                    (<elem *> (to + c * y.sc + j * y.sw))[0] = sums[j * ld + c]
+        sums += width * ld
+
+
+# --- a task ---------------------------------------------------------------------------------------------
+
+cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Block `number` of the grid of tasks."""
+    cdef Py_ssize_t share = number % job.shares, n, g, i, j, r, s, c, k, b, here, pixels, runs, length, count
+    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh, ldw, item = sizeof(elem)
+    cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
+    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef const elem *origin
+    cdef const elem *w
+    cdef int V
+    number //= job.shares
+    column0 = number % job.column_blocks * job.bw
+    number //= job.column_blocks
+    row0 = number % job.row_blocks * job.bh
+    number //= job.row_blocks
+    g = number % job.groups
+    n = number // job.groups
+
+    rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
+    row = job.start0 + row0 * job.stride0
+    column = job.start1 + column0 * job.stride1
+    height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+    width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+    if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
+            and height <= job.x.height - row and width <= job.x.width - column):
+        origin = <const elem *> (job.x.at + n * job.x.sn + g * job.C * item + row * job.x.sh + column * job.x.sw)
+        ldh, ldw = job.x.sh // item, job.x.sw // item
+    else:
+        pack(&job.x, n, g * job.C, job.C, row, column, height, width, <elem *> scratch)
+        origin = <const elem *> scratch
+        ldw = job.C
+        ldh = width * ldw
+
+    pixels = 0
+    for i in range(rows):
+        for j in range(columns):
+            pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
+            pixels += 1
+    for i in range(MOST):
+        pixel[pixels + i] = pixel[pixels - 1]
+    count = job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
+    b = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
+    for b in range(b, b + count):
+        k = b * WIDE * LANES
+        V = width_of(job.K, k)
+        w = job.w + (g * up(job.K, WIDE * LANES) + k) * job.C * job.R * job.S
+        c = 0
+        while c < job.C:
+            here = min(job.c_block, job.C - c)
+            if here == ldw and job.dilation1 == 1:  # a kernel row is one run
+                runs, length = job.R, job.S * here
+                for r in range(runs):
+                    at[r] = r * job.dilation0 * ldh
+            else:
+                runs, length = job.R * job.S, here
+                for r in range(job.R):
+                    for s in range(job.S):
+                        at[r * job.S + s] = r * job.dilation0 * ldh + s * job.dilation1 * ldw + c
+            if c == 0:
+                multiply(sums, pixel, pixels, w, at, runs, length, 1, job.bias + g * up(job.K, WIDE * LANES) + k, 0, V)
+            else:
+                multiply(sums, pixel, pixels, w, at, runs, length, 1, sums, V * LANES, V)
+            w += runs * length * V * LANES
+            c += here
+        if job.activation:
+            activate(sums, pixels * V * LANES, job.activation)
+        unpack(&job.y, n, g * job.K + k, min(job.K - k, <Py_ssize_t> V * LANES), row0, column0, rows, columns, sums,
+               V * LANES)
+
+
+cdef void lay_out(Layer *job, int workers) noexcept nogil:
+    """Chooses the tasks, and the scratch memory they need."""
+    cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
+    cdef Py_ssize_t height, width, pixels, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
+    job.bw = min(job.y.width, most)
+    while job.bw > 16 and ((job.bw - 1) * job.stride1 + reach1 + 1) * (reach0 + 1) * job.C * item > PACKED_BYTES:
+        job.bw = (job.bw + 1) // 2
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    job.bh = max(1, min(job.y.height, most // job.bw))
+    while job.bh > 1 and ((job.bh - 1) * job.stride0 + reach0 + 1) * width * job.C * item > PACKED_BYTES:
+        job.bh -= 1
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    while (job.bh > 2 and job.x.n * job.groups * job.column_blocks * job.row_blocks < 4 * workers
+           and job.bh * job.bw >= 8 * MOST):
+        job.bh = (job.bh + 1) // 2
+        job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks          # of equal size
+    job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
+    job.shares = 1
+    while (job.shares < job.k_blocks
+           and job.x.n * job.groups * job.column_blocks * job.row_blocks * job.shares < 2 * workers):
+        job.shares += 1
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    pixels = job.bh * job.bw + MOST
+    job.pixels_at = up(height * width * job.C * item, PAGE)
+    job.runs_at = job.pixels_at + up(pixels * sizeof(elem *), PAGE)
+    job.sums_at = job.runs_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
+    job.scratch_bytes = job.sums_at + up(pixels * WIDE * LANES * item, PAGE)
+
+
+cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+cdef void pictures(cnp.ndarray a, Pictures *x):
+    x.at = <char *> cnp.PyArray_DATA(a)
+    x.n, x.channels, x.height, x.width = a.shape[0], a.shape[1], a.shape[2], a.shape[3]
+    x.sn, x.sc, x.sh, x.sw = a.strides[0], a.strides[1], a.strides[2], a.strides[3]
+
+
+cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept nogil:
+    """Channels whose weights stay in L1; the blocks are of about equal size."""
+    cdef Py_ssize_t most = max(WEIGHT_BYTES // (taps * WIDE * LANES * <Py_ssize_t> sizeof(elem)), 16)
+    cdef Py_ssize_t blocks = (C + most - 1) // most
+    return (C + blocks - 1) // blocks if blocks > 0 else 1
+
+
+def packed_size(Py_ssize_t groups, Py_ssize_t K, Py_ssize_t C, Py_ssize_t taps):
+    """Elements of a packed weight, K and C being channels of a group."""
+    return groups * up(K, WIDE * LANES) * C * taps
+
+
+def packed_lanes(Py_ssize_t K):
+    """Elements of a group's bias: its K channels rounded up to blocks."""
+    return up(K, WIDE * LANES)
+
+
+def pack_weight(cnp.ndarray weight not None, cnp.ndarray packed not None, Py_ssize_t groups, int workers):
+    """The weight in the order of the tiles.
+
+    weight : (groups K, C, R, S), any strides   IN
+    packed : (packed_size,)   OUT
+    """
+    cdef Py_ssize_t K = weight.shape[0] // groups, C = weight.shape[1], R = weight.shape[2], S = weight.shape[3]
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number
+    cdef const char *at = <const char *> cnp.PyArray_DATA(weight)
+    cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
+    cdef cnp.npy_intp *strides = weight.strides
+    workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * R * S // SHARE))
+    if workers > 1:
+        workers = _machine.startable(workers)
+    with nogil:
+        if workers == 1:
+            for number in range(groups * blocks):
+                pack_block(at, strides, number // blocks, number % blocks, K, C, R, S, to)
+        else:
+            for number in prange(groups * blocks, num_threads=workers, schedule="dynamic"):
+                pack_block(at, strides, number // blocks, number % blocks, K, C, R, S, to)
+
+
+cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t g, Py_ssize_t b, Py_ssize_t K,
+                     Py_ssize_t C, Py_ssize_t R, Py_ssize_t S, elem *packed) noexcept nogil:
+    """Block b of group g's output channels: [c block][p, q, c][V L], zeros where there is no channel."""
+    cdef Py_ssize_t k = b * WIDE * LANES, c = 0, here, r, s, i, lane, c_block = block_of_channels(C, R * S)
+    cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes)
+    cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * R * S
+    cdef const char *at
+    while c < C:
+        here = min(c_block, C - c)
+        for lane in range(lanes):
+            if lane >= some:
+                for i in range(R * S * here):
+                    to[i * lanes + lane] = 0
+                continue
+            for r in range(R):
+                for s in range(S):
+                    at = (weight + (g * K + k + lane) * strides[0] + c * strides[1] + r * strides[2]
+                          + s * strides[3])
+                    for i in range(here):
+                        to[((r * S + s) * here + i) * lanes + lane] = (<const elem *> (at + i * strides[1]))[0]
+        to += R * S * here * lanes
+        c += here
+
+
+def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bias not None, cnp.ndarray y not None,
+            taps, start, stride, dilation, Py_ssize_t groups, int activation, int workers):
+    """A layer's output.
+
+    x : (N, groups C, H, W), aligned, native, any strides   IN
+    packed, bias : by `pack_weight`; (groups, packed_lanes)   IN
+    y : (N, groups K, rows, columns), likewise, not overlapping x   OUT
+    taps, start, stride, dilation : pairs
+    activation : 0 none, 1 relu, 2 sigmoid, 3 tanh
+    workers : threads at most
+    """
+    cdef Layer job
+    cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *scratch
+    pictures(x, &job.x)
+    pictures(y, &job.y)
+    job.w, job.bias = <const elem *> cnp.PyArray_DATA(packed), <const elem *> cnp.PyArray_DATA(bias)
+    job.groups, job.C, job.K = groups, job.x.channels // groups, job.y.channels // groups
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.activation = activation
+    job.k_blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    job.c_block = block_of_channels(job.C, job.R * job.S)
+    work = job.y.n * job.y.channels * job.y.height * job.y.width
+    if work == 0:
+        return
+    work *= job.C * job.R * job.S
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    lay_out(&job, workers)
+    tasks = job.x.n * groups * job.row_blocks * job.column_blocks * job.shares
+    workers = <int> min(<Py_ssize_t> workers, tasks)
+    scratch = <char *> malloc(workers * job.scratch_bytes)
+    if scratch == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
