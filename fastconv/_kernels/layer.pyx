@@ -55,6 +55,10 @@ cdef enum:
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
     SUMS_BYTES = 1 << 15        # of a block's sums
     WEIGHT_BYTES = 1 << 14      # of the weights that meet all of a block's pixels: they stay in L1
+    CHANNELS = 32               # of x whose gradients a task sums
+    GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
+    PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
+    PARTS_BYTES = 1 << 22       # of all their sums
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
@@ -83,27 +87,31 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
 
 
+cdef struct Sum:                # the terms of a tile: runs of `length` elements of x, `step` apart
+    const Py_ssize_t *at
+    Py_ssize_t runs, length, step
+
+
 # --- the tile -------------------------------------------------------------------------------------------
 
-cdef inline void tile(elem *sums, const elem *const *x, const elem *w, const Py_ssize_t *at, Py_ssize_t runs,
-                      Py_ssize_t length, Py_ssize_t step, const elem *begin, Py_ssize_t ldb,
-                      const int P, const int V) noexcept nogil:
+cdef inline void tile(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
+                      const elem *w, const Sum *sum, const int P, const int V) noexcept nogil:
     """sums[p, v] = begin[p, v] + sum_r sum_t x[p][at[r] + t step] w[r, t, v]   p < P, v < V L
 
-    IN x, w[runs, length, V L], at[runs], begin   OUT sums[P, V L]
+    IN begin, x, w[runs, length, V L]   OUT sums; rows of begin and sums are ldb and ld elements apart
     """
     cdef vec acc[MOST * MOST_WIDE]
     cdef vec weights[MOST_WIDE]
     cdef const elem *pixel[MOST]
     cdef vec one
-    cdef Py_ssize_t r, t, _t
+    cdef Py_ssize_t r, t, _t, length = sum.length, step = sum.step
     cdef int p, v
     for p in range(P):
         pixel[p] = x[p]
         for v in range(V):
             acc[p * V + v] = load(begin + p * ldb + v * LANES)
-    for r in range(opaque(runs)):
-        t = at[r]
+    for r in range(opaque(sum.runs)):
+        t = sum.at[r]
         for _t in range(opaque(length)):
             for v in range(V):
                 weights[v] = load(w + v * LANES)
@@ -115,41 +123,44 @@ cdef inline void tile(elem *sums, const elem *const *x, const elem *w, const Py_
             w += V * LANES
     for p in range(P):
         for v in range(V):
-            store(sums + (p * V + v) * LANES, acc[p * V + v])
+            store(sums + p * ld + v * LANES, acc[p * V + v])
 
 
-cdef inline void tiles_of(elem *sums, const elem *const *x, Py_ssize_t n, const elem *w, const Py_ssize_t *at,
-                          Py_ssize_t runs, Py_ssize_t length, Py_ssize_t step, const elem *begin, Py_ssize_t ldb,
-                          const int V) noexcept nogil:
-    """The same for n pixels; the last tile may go beyond: x and sums have room for MOST more."""
-    cdef Py_ssize_t first = 0, here
-    cdef Py_ssize_t left = (n + 5) // 6             # tiles
-    if V < WIDE:                                    # half the multiply-adds a load: more pixels
-        while first < n:
-            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 8, V)
-            first += 8
+cdef inline void tiles_of(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
+                          const elem *w, const Sum *sum, Py_ssize_t n, const int V) noexcept nogil:
+    """The same for n pixels; the last tile may go beyond where n < 8 or V < WIDE."""
+    cdef Py_ssize_t here, left = (n + 5) // 6       # tiles
+    if V < WIDE:                                    # fewer multiply-adds a load: more pixels
+        while n > 0:
+            tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            sums += 8 * ld
+            begin += 8 * ldb
+            x += 8
+            n -= 8
         return
     while left > 0:
-        here = (n - first + left - 1) // left
+        here = (n + left - 1) // left
         if here == 6:
-            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 6, V)
+            tile(sums, ld, begin, ldb, x, w, sum, 6, V)
         elif here == 5:
-            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 5, V)
+            tile(sums, ld, begin, ldb, x, w, sum, 5, V)
         else:
-            tile(sums + first * V * LANES, x + first, w, at, runs, length, step, begin + first * ldb, ldb, 4, V)
-        first += here
+            tile(sums, ld, begin, ldb, x, w, sum, 4, V)
+        sums += here * ld
+        begin += here * ldb
+        x += here
+        n -= here
         left -= 1
 
 
-cdef void multiply(elem *sums, const elem *const *x, Py_ssize_t n, const elem *w, const Py_ssize_t *at,
-                   Py_ssize_t runs, Py_ssize_t length, Py_ssize_t step, const elem *begin, Py_ssize_t ldb,
-                   int V) noexcept nogil:
+cdef void multiply(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
+                   const elem *w, const Sum *sum, Py_ssize_t n, int V) noexcept nogil:
     if V == WIDE:
-        tiles_of(sums, x, n, w, at, runs, length, step, begin, ldb, WIDE)
+        tiles_of(sums, ld, begin, ldb, x, w, sum, n, WIDE)
     elif V == 1:
-        tiles_of(sums, x, n, w, at, runs, length, step, begin, ldb, 1)
-    elif V == 2 and WIDE > 2:
-        tiles_of(sums, x, n, w, at, runs, length, step, begin, ldb, 2)
+        tiles_of(sums, ld, begin, ldb, x, w, sum, n, 1)
+    elif WIDE > 2:
+        tiles_of(sums, ld, begin, ldb, x, w, sum, n, 2)
 
 
 cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
@@ -251,14 +262,18 @@ cdef void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t
 
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
-    cdef Py_ssize_t share = number % job.shares, n, g, i, j, r, s, c, k, b, here, pixels, runs, length, count
+    cdef Py_ssize_t share = number % job.shares, n, g, i, j, r, s, c, k, b, here, pixels, count, channels, ld
     cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh, ldw, item = sizeof(elem)
     cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
     cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
     cdef elem *sums = <elem *> (scratch + job.sums_at)
     cdef const elem *origin
     cdef const elem *w
+    cdef elem *to
+    cdef Sum sum
     cdef int V
+    cdef bint direct
+    sum.at, sum.step = at, 1
     number //= job.shares
     column0 = number % job.column_blocks * job.bw
     number //= job.column_blocks
@@ -294,29 +309,37 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     for b in range(b, b + count):
         k = b * WIDE * LANES
         V = width_of(job.K, k)
+        channels = min(job.K - k, <Py_ssize_t> V * LANES)
+        direct = (job.y.sc == item and job.y.sw % item == 0 and channels == WIDE * LANES and pixels >= MOST
+                  and (rows == 1 or job.y.sh == columns * job.y.sw))       # the sums' place is that of the result
+        to, ld = sums, V * LANES
+        if direct:
+            to = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh + column0 * job.y.sw)
+            ld = job.y.sw // item
         w = job.w + (g * up(job.K, WIDE * LANES) + k) * job.C * job.R * job.S
         c = 0
         while c < job.C:
             here = min(job.c_block, job.C - c)
             if here == ldw and job.dilation1 == 1:  # a kernel row is one run
-                runs, length = job.R, job.S * here
-                for r in range(runs):
+                sum.runs, sum.length = job.R, job.S * here
+                for r in range(job.R):
                     at[r] = r * job.dilation0 * ldh
             else:
-                runs, length = job.R * job.S, here
+                sum.runs, sum.length = job.R * job.S, here
                 for r in range(job.R):
                     for s in range(job.S):
                         at[r * job.S + s] = r * job.dilation0 * ldh + s * job.dilation1 * ldw + c
             if c == 0:
-                multiply(sums, pixel, pixels, w, at, runs, length, 1, job.bias + g * up(job.K, WIDE * LANES) + k, 0, V)
+                multiply(to, ld, job.bias + g * up(job.K, WIDE * LANES) + k, 0, pixel, w, &sum, pixels, V)
             else:
-                multiply(sums, pixel, pixels, w, at, runs, length, 1, sums, V * LANES, V)
-            w += runs * length * V * LANES
+                multiply(to, ld, to, ld, pixel, w, &sum, pixels, V)
+            w += sum.runs * sum.length * V * LANES
             c += here
         if job.activation:
-            activate(sums, pixels * V * LANES, job.activation)
-        unpack(&job.y, n, g * job.K + k, min(job.K - k, <Py_ssize_t> V * LANES), row0, column0, rows, columns, sums,
-               V * LANES)
+            for i in range(pixels):
+                activate(to + i * ld, channels, job.activation)
+        if not direct:
+            unpack(&job.y, n, g * job.K + k, channels, row0, column0, rows, columns, to, ld)
 
 
 cdef void lay_out(Layer *job, int workers) noexcept nogil:
@@ -479,3 +502,230 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
             done = end
     finally:
         free(scratch)
+
+
+# --- the gradient of the weight -------------------------------------------------------------------------
+#
+#   dw[k, c, p, q] = sum_n sum_i sum_j dy[n, k, i, j] X[n, c, i s0 + p d0 + start0, j s1 + q d1 + start1]
+#
+# A task sums a share of the pictures' blocks for some channels c and every k, p, q, in an array of its own,
+# [k block][p][q, c][V L]: the columns of the kernel and the channels of x are the "pixels" of the tile. The shares are set by the sizes alone, and added up in their order, so
+# here, too, the number of workers changes nothing.
+
+cdef struct Gradient:
+    Pictures x, y
+    elem *sums                  # [parts, groups, k blocks, chunks of C, R, S channels + MOST, V L]
+    const elem *zeros           # a row of V L
+    Py_ssize_t groups, C, K, R, S
+    Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
+    Py_ssize_t parts, chunk, chunks                 # chunk: channels of a task
+    Py_ssize_t bh, bw, row_blocks, column_blocks
+    Py_ssize_t pixels_at, runs_at, grad_at, scratch_bytes
+
+
+cdef inline elem *sums_of(const Gradient *job, Py_ssize_t part, Py_ssize_t g, Py_ssize_t k) noexcept nogil:
+    return job.sums + ((part * job.groups + g) * up(job.K, WIDE * LANES) + k) * rows_of(job)
+
+
+cdef inline Py_ssize_t rows_of(const Gradient *job) noexcept nogil:
+    """Rows of V L sums for a k block, with the room that tiles may go beyond the end."""
+    return job.R * (job.S * job.C + job.chunks * MOST)
+
+
+cdef void gradient_task(const Gradient *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    cdef Py_ssize_t chunk = number % job.chunks, c0 = chunk * job.chunk, channels = min(job.chunk, job.C - c0)
+    cdef Py_ssize_t per_picture = job.row_blocks * job.column_blocks, blocks = job.x.n * per_picture
+    cdef Py_ssize_t k_blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    cdef Py_ssize_t g, part, b, n, i, c, r, s, k, row0, column0, rows, columns, row, column, height, width
+    cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
+    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
+    cdef elem *x = <elem *> scratch
+    cdef elem *grad = <elem *> (scratch + job.grad_at)
+    cdef const elem *at_row
+    cdef elem *sums
+    cdef Sum sum
+    cdef int V
+    cdef bint begun = False
+    number //= job.chunks
+    g = number % job.groups
+    part = number // job.groups
+    for b in range(part * blocks // job.parts, (part + 1) * blocks // job.parts):
+        n = b // per_picture
+        row0 = b % per_picture // job.column_blocks * job.bh
+        column0 = b % job.column_blocks * job.bw
+        rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
+        row = job.start0 + row0 * job.stride0
+        column = job.start1 + column0 * job.stride1
+        height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+        width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        pack(&job.x, n, g * job.C + c0, channels, row, column, height, width, x)
+        sum.at, sum.runs, sum.length, sum.step = at, rows, columns, job.stride1 * channels
+        for i in range(rows):
+            at[i] = i * job.stride0 * width * channels
+        for i in range(k_blocks):
+            k = i * WIDE * LANES
+            V = width_of(job.K, k)
+            pack_lanes(&job.y, n, g * job.K + k, min(job.K - k, <Py_ssize_t> V * LANES), V * LANES, row0, column0, rows,
+                       columns, grad)
+            sums = sums_of(job, part, g, k) + job.R * (job.S * c0 + chunk * MOST) * V * LANES
+            for r in range(job.R):
+                at_row = x + r * job.dilation0 * width * channels
+                for s in range(job.S):
+                    for c in range(channels):
+                        pixel[s * channels + c] = at_row + s * job.dilation1 * channels + c
+                for c in range(MOST):
+                    pixel[job.S * channels + c] = at_row
+                if begun:
+                    multiply(sums, V * LANES, sums, V * LANES, pixel, grad, &sum, job.S * channels, V)
+                else:
+                    multiply(sums, V * LANES, job.zeros, 0, pixel, grad, &sum, job.S * channels, V)
+                sums += (job.S * channels + MOST) * V * LANES
+        begun = True
+
+
+cdef void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes,
+                     Py_ssize_t row, Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
+    """A part of a picture that lies inside   IN y   OUT to[height, width, lanes], zeros beyond its channels."""
+    cdef Py_ssize_t i, j, c, item = sizeof(elem)
+    cdef const char *at
+    cdef const char *here
+    at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
+    if channels < lanes:
+        memset(to, 0, height * width * lanes * item)
+    if y.sh == width * y.sw:                        # rows without a gap are one
+        width *= height
+        height = 1
+    for i in range(height):
+        if y.sc == item:
+            for j in range(width):
+                memcpy(to + j * lanes, at + j * y.sw, channels * item)
+        elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
+            j = 0
+            while j < width:
+                j = min(j, width - LANES)
+                c = 0
+                while c < channels:
+                    c = min(c, channels - LANES)
+                    square(to + j * lanes + c, lanes, at + c * y.sc + j * item, y.sc)
+                    c += LANES
+                j += LANES
+        else:
+            for c in range(channels):
+                here = at + c * y.sc
+                for j in range(width):
+                    to[j * lanes + c] = (<const elem *> (here + j * y.sw))[0]
+        at += y.sh
+        to += width * lanes
+
+
+cdef void add_up(const Gradient *job, Py_ssize_t number, char *to, const cnp.npy_intp *strides) noexcept nogil:
+    """The shares of one k block, added, to their places in the weight."""
+    cdef Py_ssize_t blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    cdef Py_ssize_t g = number // blocks, k = number % blocks * WIDE * LANES, r, s, c, lane, part, at, chunk, channels
+    cdef Py_ssize_t lanes = width_of(job.K, k) * LANES, some = min(job.K - k, lanes)
+    cdef elem *first = sums_of(job, 0, g, k)
+    cdef elem *more
+    cdef char *here
+    for part in range(1, job.parts):
+        more = sums_of(job, part, g, k)
+        for at in range(rows_of(job) * lanes):
+            first[at] += more[at]
+    for chunk in range(job.chunks):
+        channels = min(job.chunk, job.C - chunk * job.chunk)
+        for r in range(job.R):
+            for s in range(job.S):
+                for c in range(channels):
+                    here = (to + (g * job.K + k) * strides[0] + (chunk * job.chunk + c) * strides[1] + r * strides[2]
+                            + s * strides[3])
+                    for lane in range(some):
+                        (<elem *> (here + lane * strides[0]))[0] = first[(s * channels + c) * lanes + lane]
+            first += (job.S * channels + MOST) * lanes
+
+
+cdef void run_gradient(const Gradient *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            gradient_task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            gradient_task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weight not None, start, stride,
+             dilation, Py_ssize_t groups, int workers):
+    """The gradient of a layer's weight.
+
+    x : (N, groups C, H, W), aligned, native, any strides   IN
+    grad : (N, groups K, rows, columns), likewise: the gradient of the output   IN
+    weight : (groups K, C, R, S), likewise, not overlapping them   OUT
+    start, stride, dilation : pairs
+    workers : threads at most
+    """
+    cdef Gradient job
+    cdef Py_ssize_t item = sizeof(elem), height, width, size, tasks, blocks, done = 0, end, work, step, i
+    cdef Py_ssize_t reach0, reach1, most, k_blocks
+    cdef char *scratch
+    cdef char *to = <char *> cnp.PyArray_DATA(weight)
+    cdef cnp.npy_intp *strides = weight.strides
+    pictures(x, &job.x)
+    pictures(grad, &job.y)
+    job.groups, job.C, job.K = groups, job.x.channels // groups, job.y.channels // groups
+    job.R, job.S = weight.shape[2], weight.shape[3]
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    if job.x.n * job.y.height * job.y.width == 0 or weight.size == 0:
+        weight[...] = 0
+        return
+    k_blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    most = CHANNELS if job.R * job.S > 4 else 2 * CHANNELS
+    job.chunks = (job.C + most - 1) // most
+    job.chunk = (job.C + job.chunks - 1) // job.chunks
+    job.chunks = (job.C + job.chunk - 1) // job.chunk
+    reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
+    most = max(GRADIENT_BYTES // ((job.chunk + WIDE * LANES) * item), 16)
+    job.bw = min(job.y.width, most)
+    job.bh = min(job.y.height, max(1, most // job.bw))
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    blocks = job.x.n * job.row_blocks * job.column_blocks
+    size = groups * up(job.K, WIDE * LANES) * rows_of(&job)
+    job.parts = max(1, min(min(blocks, (PARTS + groups * job.chunks - 1) // (groups * job.chunks)),
+                           PARTS_BYTES // (size * item)))
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    job.pixels_at = up(height * width * job.chunk * item, PAGE)
+    job.runs_at = job.pixels_at + up((job.S * job.chunk + MOST) * sizeof(elem *), PAGE)
+    job.grad_at = job.runs_at + up(job.bh * sizeof(Py_ssize_t), PAGE)
+    job.scratch_bytes = job.grad_at + up(job.bh * job.bw * WIDE * LANES * item, PAGE)
+    tasks = job.parts * groups * job.chunks
+    work = job.y.n * job.y.channels * job.y.height * job.y.width * job.C * job.R * job.S
+    workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
+    scratch = <char *> malloc(workers * job.scratch_bytes + PAGE * item)
+    job.sums = <elem *> malloc(job.parts * size * item)
+    try:
+        if scratch == NULL or job.sums == NULL:
+            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch and "
+                              f"{job.parts} x {size * item} of sums")
+        job.zeros = <elem *> (scratch + workers * job.scratch_bytes)
+        memset(scratch + workers * job.scratch_bytes, 0, PAGE * item)
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run_gradient(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+        with nogil:
+            if workers == 1:
+                for i in range(groups * k_blocks):
+                    add_up(&job, i, to, strides)
+            else:
+                for i in prange(groups * k_blocks, num_threads=workers, schedule="dynamic"):
+                    add_up(&job, i, to, strides)
+    finally:
+        free(scratch)
+        free(job.sums)
