@@ -2,18 +2,17 @@
 # cython: freethreading_compatible=True
 """Cross-correlation: one driver for signals, lines of N-D arrays, images, colour images and volumes.
 
-    out[b, o, i, j] = sum_k sum_p sum_q h[k, p, q] X[b, start + o stride + k dilation, start0 + i stride0 + p dilation0,
-                                                     start1 + j stride1 + q dilation1]
+    out[b, o, i, j] = sum_k sum_p sum_q h[k, p, q] X[b, start + o stride + k dilation,
+                                                     start0 + i stride0 + p dilation0, start1 + j stride1 + q dilation1]
 
 X is x[b] continued by a boundary; o and k are indices of any number of outer axes, none for an image. The output
 is cut into blocks, shared among the threads:
 
 - a block that lies inside reads x in place;
 - a block that reaches over the rim, or whose input is not stored as the tiles need it (strided, converted,
-  every n-th column), is first packed into scratch memory with the boundary in it, sorted by column phase.
-
-- a block of a kernel with outer axes is a run of output planes. What they need of an input plane is packed once, into
-  the slot that the plane has modulo the kernel, and stays there while the run's windows reach it.
+  every n-th column), is first packed into scratch memory with the boundary in it, sorted by column phase;
+- a block of a kernel with outer axes is a run of output planes, always packed: what they need of an input plane goes
+  into the slot that the plane has modulo the kernel, and stays there while the run's windows reach it.
 
 So a boundary costs only where there is one, and the tiles (tiles.pxd) know of none of this. The kernel's shape
 chooses the tile: one row goes by lines, all else by planes; a separable kernel does its rows by lines into
@@ -106,7 +105,7 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
 
 
 cdef inline Py_ssize_t packed_row(Py_ssize_t n) noexcept nogil:
-    """Elements from one packed row to the next: no power of two, whose rows would contend for a few ways of the cache."""
+    """Elements from one packed row to the next: no power of two, or rows would contend for few ways of the cache."""
     n = up(n, LANES)
     return n if n * <Py_ssize_t> sizeof(elem) % WAYS else n + LANES
 
