@@ -1,6 +1,7 @@
 """The layers of a convolutional network, on NumPy arrays: PyTorch's names and parameter order."""
 
 from .._plan.sizes import output_size
+from . import grad
 from .functional import PackedWeight, conv1d, conv2d, conv_transpose1d, conv_transpose2d, pack
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "grad",
     "output_size",
     "pack",
 ]
