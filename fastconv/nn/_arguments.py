@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,6 +116,17 @@ def _transposed_layer(
     return _described(
         _joined(input[0], weight[1] * groups, grown, last), input, weight, strides, pads, dilations, groups, last
     )
+
+
+def whole_shape(size: Any, name: str) -> Shape:
+    """A shape as the user gives it."""
+    try:
+        sizes = tuple(map(operator.index, size))
+    except TypeError:
+        raise TypeError(f"{name} is {size!r}; it needs a sequence of whole numbers") from None
+    if min(sizes, default=0) < 0:
+        raise ShapeError(f"{name} is {sizes}; no size can be negative")
+    return sizes
 
 
 def _described(

@@ -6,7 +6,6 @@ of input and gradient for the weight. Every option of the layer is an option her
 """
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from ._arguments import (
     taps,
     target,
     transposed_layer,
+    whole_shape,
 )
 
 __all__ = [
@@ -553,7 +553,7 @@ def _input(
     ndim: int, size: Any, weight: Any, grad_output: Any, stride: Any, padding: Any, dilation: Any, groups: int,
     layout: str, remainder: str, flip: bool, out: np.ndarray | None, workers: Any,
 ) -> np.ndarray:  # fmt: skip
-    shape = _sizes(size, "input_size")
+    shape = whole_shape(size, "input_size")
     grad, w, dtype = operands(batch("grad_output", grad_output, ndim), _taps(weight, ndim, flip))
     alone = _alone(shape, grad, ndim)
     job = layer(
@@ -571,7 +571,7 @@ def _transposed_input(
     ndim: int, size: Any, weight: Any, grad_output: Any, stride: Any, padding: Any, output_padding: Any, groups: int,
     dilation: Any, layout: str, flip: bool, out: np.ndarray | None, workers: Any,
 ) -> np.ndarray:  # fmt: skip
-    shape = _sizes(size, "input_size")
+    shape = whole_shape(size, "input_size")
     grad, w, dtype = operands(batch("grad_output", grad_output, ndim), _taps(weight, ndim, flip))
     alone = _alone(shape, grad, ndim)
     job = transposed_layer(
@@ -619,17 +619,6 @@ def _transposed_weight(
     return _kernels(w, shape, flip, dtype, out)
 
 
-def _sizes(size: Any, name: str) -> Shape:
-    """A shape as the user gives it."""
-    try:
-        sizes = tuple(map(operator.index, size))
-    except TypeError:
-        raise TypeError(f"{name} is {size!r}; it needs a sequence of whole numbers") from None
-    if min(sizes, default=0) < 0:
-        raise ShapeError(f"{name} is {sizes}; no size can be negative")
-    return sizes
-
-
 def _taps(weight: Any, ndim: int, flip: bool) -> np.ndarray:
     w = taps(weight, ndim)
     return flipped(w) if flip else w
@@ -652,7 +641,7 @@ def _pictures(ndim: int, input: Any, size: Any, grad_output: Any) -> tuple[np.nd
     x, grad, dtype = operands(batch("input", input, ndim), batch("grad_output", grad_output, ndim))
     if x.ndim != grad.ndim:
         raise ShapeError(f"input has shape {x.shape} and grad_output {grad.shape}; both need {x.ndim} dimensions")
-    shape = _sizes(size, "weight_size")
+    shape = whole_shape(size, "weight_size")
     check_taps(shape, ndim)
     return x, grad, shape, dtype
 
