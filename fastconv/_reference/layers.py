@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-__all__ = ["forward", "grad_input", "grad_weight"]
+__all__ = ["entries", "forward", "grad_input", "grad_weight"]
 
 Pair = tuple[int, int]
 Meeting = tuple[slice, slice]  # outputs for which a tap meets the image, and the pixels that it meets
@@ -74,6 +74,33 @@ def grad_weight(
             tap = _lines(given[..., rows, columns]) @ _lines(of[..., i, j]).swapaxes(1, 2)
         weight[:, :, p, q] = tap.reshape(shape[:2])
     return weight
+
+
+def entries(
+    shape: tuple[int, ...], weight: np.ndarray, start: Pair, count: Pair, stride: Pair, dilation: Pair, groups: int,
+    channels_last: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """The layer as the matrix that it is: which output sums which pixel with which weight.
+
+    ``shape`` is that of one picture, (1, C, H, W), or (1, H, W, C) with ``channels_last``; the other parameters are
+    those of `forward`. Outputs and pixels are numbered as they lie in memory; no pair of them comes twice.
+    """
+    channels = weight.shape[0]
+    pixels = np.arange(np.prod(shape)).reshape(shape)
+    outputs = np.arange(channels * count[0] * count[1])
+    if channels_last:
+        pixels, outputs = pixels.transpose(0, 3, 1, 2), outputs.reshape(1, *count, channels).transpose(0, 3, 1, 2)
+    of, to = _grouped(pixels, groups)[0], _grouped(outputs.reshape(1, channels, *count), groups)[0]
+    found = [
+        np.broadcast_arrays(
+            to[:, :, None, rows, columns], of[:, None, :, i, j], _tap(weight, p, q, groups)[..., None, None]
+        )
+        for p, q, (rows, i), (columns, j) in _meetings(pixels.shape, weight.shape, count, start, stride, dilation)
+    ]
+    if not found:  # the window sees nothing but padding
+        return np.empty(0, int), np.empty(0, int), np.empty(0, weight.dtype)
+    outputs, pixels, weights = (np.concatenate([one.ravel() for one in part]) for part in zip(*found, strict=True))
+    return outputs, pixels, weights
 
 
 def _meetings(

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +28,7 @@ class Layer(NamedTuple):
     dilation: Pair
     groups: int
     channels_last: bool
-
-    @property
-    def places(self) -> Pair:
-        """Rows and columns of the output."""
-        return self.output[1:3] if self.channels_last else self.output[2:]  # type: ignore[return-value]
+    places: Pair  # rows and columns of the output
 
 
 # --- sizes ----------------------------------------------------------------------------------------------------
@@ -121,15 +118,27 @@ def _transposed_layer(
     )
 
 
+def whole_shape(size: Any, name: str) -> Shape:
+    """A shape as the user gives it."""
+    try:
+        sizes = tuple(map(operator.index, size))
+    except TypeError:
+        raise TypeError(f"{name} is {size!r}; it needs a sequence of whole numbers") from None
+    if min(sizes, default=0) < 0:
+        raise ShapeError(f"{name} is {sizes}; no size can be negative")
+    return sizes
+
+
 def _described(
     input: Shape, output: Shape, weight: Shape, stride: Any, pads: Any, dilation: Any, groups: int, last: bool
 ) -> Layer:
-    """In two dimensions."""
+    """The layer in two dimensions, from one or two."""
     if len(stride) == 1:
         at = 1 if last else 2
         input, output = (*input[:at], 1, *input[at:]), (*output[:at], 1, *output[at:])
         weight, stride, dilation, pads = (*weight[:2], 1, weight[2]), (1, *stride), (1, *dilation), ((0, 0), *pads)
-    return Layer(input, output, weight, tuple(stride), tuple(pads), tuple(dilation), groups, last)
+    places = (output[1], output[2]) if last else (output[2], output[3])
+    return Layer(input, output, weight, tuple(stride), tuple(pads), tuple(dilation), groups, last, places)
 
 
 def _split(shape: Shape, last: bool) -> tuple[int, Shape]:
@@ -217,9 +226,12 @@ def target(
     """The caller's `out` as the batch of pictures that is to be written, if it is of the dtype that is summed in."""
     if out is None:
         return None
-    shape = pictures[1:] if alone else pictures
-    if ndim == 1:
-        at = (0 if last else 1) + (not alone)
-        shape = shape[:at] + shape[at + 1 :]
-    out = output(out, shape, dtype)
+    out = output(out, lowered_shape(pictures, ndim, last, alone), dtype)
     return lifted(out, ndim, last) if dtype == sums else None
+
+
+def lowered_shape(pictures: Shape, ndim: int, last: bool, alone: bool) -> Shape:
+    """The shape of a batch of pictures as the caller knows it."""
+    if ndim == 1:
+        pictures = (pictures[0], *pictures[2:]) if last else (*pictures[:2], pictures[3])
+    return pictures[1:] if alone else pictures

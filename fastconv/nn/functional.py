@@ -1,6 +1,7 @@
 """Convolution layers: batches of pictures or lines with channels, and kernels that see several channels at once."""
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from .._plan import layers
 from .._plan.dtypes import native
 from .._plan.layers import PackedWeight
 from .._plan.sizes import ShapeError, per_axis
+from .._reference import layers as twins
 from ._arguments import (
     Shape,
     batch,
@@ -22,9 +24,10 @@ from ._arguments import (
     taps,
     target,
     transposed_layer,
+    whole_shape,
 )
 
-__all__ = ["PackedWeight", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "pack"]
+__all__ = ["PackedWeight", "as_matrix", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "pack"]
 
 # What an activation can be taken of: an order, or numbers between the whole ones.
 _ACTIVATION_KINDS = {"relu": "iuf", "sigmoid": "f", "tanh": "f"}
@@ -403,6 +406,76 @@ def pack(weight: Any, groups: int = 1, *, flip: bool = False) -> PackedWeight:
     if len(array) % groups:
         raise ShapeError(f"groups is {groups}, which does not divide the {len(array)} output channels of the weight")
     return PackedWeight(flipped(array) if flip else array, groups)
+
+
+def as_matrix(
+    weight: Any,
+    input_shape: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    *,
+    layout: str | None = None,
+    remainder: str = "raise",
+    flip: bool = False,
+) -> Any:
+    """
+    The matrix of which a convolution layer is the product: few weights, each shared by many entries.
+
+    ``as_matrix(weight, x.shape) @ x.ravel()`` is ``conv2d(x, weight).ravel()``. Its transpose times an output is the
+    transposed layer, and the gradient of the input.
+
+    Parameters
+    ----------
+    weight : array_like, shape (K, C / groups, R, Q), or (K, C / groups, Q)
+        A weight of `conv2d`, or of `conv1d`.
+    input_shape : sequence of int, (C, H, W) or (C, W)
+        The shape of one picture or line, in `layout`.
+    stride, padding, dilation, groups, layout, remainder, flip
+        The layer's, as in `conv2d` and `conv1d`; by default channels come first.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (outputs, pixels)
+        A row for each output and a column for each value of the input, as they lie in memory. Of the weight's dtype.
+
+    Raises
+    ------
+    ShapeError
+        Sizes that make no layer.
+    TypeError
+        A dtype that sparse matrices do not have.
+    ModuleNotFoundError
+        SciPy is not installed.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.as_matrix([[[1, 2, 3]]], (1, 5)).toarray()
+    array([[1, 2, 3, 0, 0],
+           [0, 1, 2, 3, 0],
+           [0, 0, 1, 2, 3]])
+    """
+    from scipy import sparse  # an extra
+
+    w: np.ndarray = np.asarray(weight)
+    if w.ndim not in (3, 4):
+        raise ShapeError(f"weight has shape {w.shape}; it needs 4 dimensions, or 3 for a layer on lines")
+    if w.dtype.kind not in "biufc" or w.dtype == np.float16:
+        raise TypeError(f"weight has dtype {w.dtype}, which sparse matrices do not have; use float32 or float64")
+    ndim = w.ndim - 2
+    shape = whole_shape(input_shape, "input_shape")
+    if len(shape) != ndim + 1:
+        raise ShapeError(f"input_shape is {shape}; a weight of shape {w.shape} needs {ndim + 1} numbers")
+    layout = ("NCW", "NCHW")[ndim - 1] if layout is None else layout
+    job = layer(ndim, (1, *shape), w.shape, stride, padding, dilation, groups, layout, remainder)
+    outputs, pixels, weights = twins.entries(
+        job.input, (flipped(w) if flip else w).reshape(job.weight), (-job.pads[0][0], -job.pads[1][0]), job.places,
+        job.stride, job.dilation, job.groups, job.channels_last,
+    )  # fmt: skip
+    size = math.prod(job.output), math.prod(job.input)
+    return sparse.csr_array((weights.astype(w.dtype.newbyteorder("=")), (outputs, pixels)), shape=size)
 
 
 def _forward(
