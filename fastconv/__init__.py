@@ -1,6 +1,6 @@
 """Convolution for NumPy arrays on CPUs, as fast as the machine can."""
 
-from . import image, kernels
+from . import image, kernels, ndimage
 from ._convolve import convolve, convolve2d, correlate, correlate2d
 from ._runtime import get_workers, set_workers, show_config
 from ._version import __version__
@@ -14,6 +14,7 @@ __all__ = [
     "get_workers",
     "image",
     "kernels",
+    "ndimage",
     "set_workers",
     "show_config",
 ]
