@@ -2,6 +2,7 @@
 
 - `dtypes`: which kernel serves a dtype, and arrays in the form a kernel reads
 - `windows`: modes, as windows of the full result
+- `neighbourhood`: the arguments that scipy.ndimage's filters share
 - `lines`: one-dimensional work along an axis
 - `planes`: two-dimensional work
 - `layers`: convolution layers and their gradients
