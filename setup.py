@@ -47,6 +47,7 @@ TYPES = {
 # page -> the element types it is compiled for
 PAGES = {
     "correlate": tuple(TYPES),
+    "depthwise": ("f32", "f64"),
     "layer": ("f32", "f64"),
 }
 

@@ -29,20 +29,16 @@ from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fastconv import _machine
 
+from .pictures cimport LANES, Pictures, elem, load, pack, pack_lanes, pictures, store, unpack, up, vec
+
 cdef extern from "simd.h" nogil:
-    ctypedef float elem "fc_elem"
-    ctypedef float vec "fc_vec"
-    const int LANES "FC_LANES"
     const int WIDE "FC_WIDE"
-    vec load "fc_load" (const elem *)
     vec splat "fc_splat" (elem)
     vec madd "fc_madd" (vec, vec, vec)
-    void store "fc_store" (elem *, vec)
-    void transpose "fc_transpose" (vec *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
 
@@ -51,7 +47,6 @@ cnp.import_array()
 cdef enum:
     MOST = 8                    # pixels of a tile
     MOST_WIDE = 4               # vectors of a tile
-    MOST_LANES = 16
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
     SUMS_BYTES = 1 << 15        # of a block's sums
     WEIGHT_BYTES = 1 << 14      # of the weights that meet all of a block's pixels: they stay in L1
@@ -62,11 +57,6 @@ cdef enum:
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
-
-cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
-    char *at
-    Py_ssize_t n, channels, height, width
-    Py_ssize_t sn, sc, sh, sw
 
 cdef struct Layer:
     Pictures x, y
@@ -81,10 +71,6 @@ cdef struct Layer:
     Py_ssize_t bh, bw, row_blocks, column_blocks, shares
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t pixels_at, runs_at, sums_at, scratch_bytes
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
 
 
 cdef struct Sum:                # the terms of a tile: runs of `length` elements of x, `step` apart
@@ -171,91 +157,6 @@ cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
     if WIDE > 2 and left <= 2 * LANES:
         return 2
     return WIDE
-
-
-# --- pictures in and out of scratch memory --------------------------------------------------------------
-
-cdef void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
-               Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
-    """A part of a picture, zeros outside   IN x   OUT to[height, width, channels]."""
-    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low)
-    cdef Py_ssize_t i, j, c, item = sizeof(elem), ld = width * channels
-    cdef const char *at
-    cdef const char *here
-    for i in range(height):
-        if row + i < 0 or row + i >= x.height or low == high:
-            memset(to, 0, ld * item)
-            to += ld
-            continue
-        memset(to, 0, low * channels * item)
-        memset(to + high * channels, 0, (width - high) * channels * item)
-        at = x.at + n * x.sn + channel * x.sc + (row + i) * x.sh + (column + low) * x.sw
-        if x.sc == item and x.sw == channels * item:
-            memcpy(to + low * channels, at, (high - low) * channels * item)
-        elif x.sc == item:
-            for j in range(high - low):
-                memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)
-        elif x.sw == item and LANES > 1 and channels >= LANES and high - low >= LANES:
-            j = 0
-            while j < high - low:
-                j = min(j, high - low - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
-                    square(to + (low + j) * channels + c, channels, at + c * x.sc + j * item, x.sc)
-                    c += LANES
-                j += LANES
-        else:
-            for c in range(channels):
-                here = at + c * x.sc
-                for j in range(high - low):
-                    to[(low + j) * channels + c] = (<const elem *> (here + j * x.sw))[0]
-        to += ld
-
-
-cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
-    """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
-    cdef vec v[MOST_LANES]
-    cdef int i
-    for i in range(LANES):
-        v[i] = load(<const elem *> (at + i * ld))
-    transpose(v)
-    for i in range(LANES):
-        store(to + i * ldt, v[i])
-
-
-cdef void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
-                 Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
-                 Py_ssize_t ld) noexcept nogil:
-    """Sums to their places   IN sums[height, width, ld], of which `channels` count   OUT y."""
-    cdef Py_ssize_t i, j, c, item = sizeof(elem)
-    cdef char *at
-    cdef char *to
-    at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
-    if y.sh == width * y.sw:                        # rows without a gap are one
-        width *= height
-        height = 1
-    for i in range(height):
-        to = at + i * y.sh
-        if y.sc == item:
-            for j in range(width):
-                memcpy(to + j * y.sw, sums + j * ld, channels * item)
-        elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
-            j = 0
-            while j < width:
-                j = min(j, width - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
-                    square(<elem *> (to + c * y.sc + j * item), y.sc // item, <const char *> (sums + j * ld + c),
-                           ld * item)
-                    c += LANES
-                j += LANES
-        else:
-            for c in range(channels):
-                for j in range(width):
-                    (<elem *> (to + c * y.sc + j * y.sw))[0] = sums[j * ld + c]
-        sums += width * ld
 
 
 # --- a task ---------------------------------------------------------------------------------------------
@@ -382,12 +283,6 @@ cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, 
     else:
         for i in prange(first, last, num_threads=workers, schedule="dynamic"):
             task(job, i, scratch + threadid() * job.scratch_bytes)
-
-
-cdef void pictures(cnp.ndarray a, Pictures *x):
-    x.at = <char *> cnp.PyArray_DATA(a)
-    x.n, x.channels, x.height, x.width = a.shape[0], a.shape[1], a.shape[2], a.shape[3]
-    x.sn, x.sc, x.sh, x.sw = a.strides[0], a.strides[1], a.strides[2], a.strides[3]
 
 
 cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept nogil:
@@ -581,41 +476,6 @@ cdef void gradient_task(const Gradient *job, Py_ssize_t number, char *scratch) n
                     multiply(sums, V * LANES, job.zeros, 0, pixel, grad, &sum, job.S * channels, V)
                 sums += (job.S * channels + MOST) * V * LANES
         begun = True
-
-
-cdef void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes,
-                     Py_ssize_t row, Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
-    """A part of a picture that lies inside   IN y   OUT to[height, width, lanes], zeros beyond its channels."""
-    cdef Py_ssize_t i, j, c, item = sizeof(elem)
-    cdef const char *at
-    cdef const char *here
-    at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
-    if channels < lanes:
-        memset(to, 0, height * width * lanes * item)
-    if y.sh == width * y.sw:                        # rows without a gap are one
-        width *= height
-        height = 1
-    for i in range(height):
-        if y.sc == item:
-            for j in range(width):
-                memcpy(to + j * lanes, at + j * y.sw, channels * item)
-        elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
-            j = 0
-            while j < width:
-                j = min(j, width - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
-                    square(to + j * lanes + c, lanes, at + c * y.sc + j * item, y.sc)
-                    c += LANES
-                j += LANES
-        else:
-            for c in range(channels):
-                here = at + c * y.sc
-                for j in range(width):
-                    to[j * lanes + c] = (<const elem *> (here + j * y.sw))[0]
-        at += y.sh
-        to += width * lanes
 
 
 cdef void add_up(const Gradient *job, Py_ssize_t number, char *to, const cnp.npy_intp *strides) noexcept nogil:

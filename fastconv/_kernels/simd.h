@@ -131,6 +131,18 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
     return v;
 }
 
+/* The same for a single use: it may become part of the instruction that uses it. */
+FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
+
+/* Asks for n elements that will be read soon. */
+FC_INLINE void fc_ahead(const fc_elem *p, ptrdiff_t n)
+{
+#if FC_VECTOR
+    for (ptrdiff_t i = 0; i < n; i += 64 / (int) sizeof(fc_elem))
+        __builtin_prefetch(p + i);
+#endif
+}
+
 #if FC_COMPLEX
 /* A complex sum is two real ones over the interleaved input, sum x Re h and sum x Im h, joined at the end. */
 typedef struct { fc_vec re, im; } fc_acc;
