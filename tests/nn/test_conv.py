@@ -178,7 +178,7 @@ def test_layouts_of_memory(dtype, rng):
         for lies, of in layouts(dtype).items():
             same(conv2d(of(x), weight, bias, **options), expected, lies)
             same(conv2d(x, of(weight), bias, **options), expected, lies)
-            same(conv2d(x, weight, of(bias), **options), expected, lies)
+            same(conv2d(of(x), of(weight), of(bias), **options), expected, lies)
             if lies not in ("read-only", "byteswapped"):
                 out = of(np.zeros_like(expected))
                 assert conv2d(x, weight, bias, **options, out=out) is out
