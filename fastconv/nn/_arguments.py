@@ -153,10 +153,13 @@ def _joined(n: int, channels: int, sizes: list[int], last: bool) -> Shape:
 # --- arrays ---------------------------------------------------------------------------------------------------
 
 
+_USUAL = (np.dtype(np.float32), np.dtype(np.float64))  # native ones
+
+
 def operands(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Both in the dtype that they are summed in, native and aligned, and the dtype of the result."""
     dtype = first.dtype
-    if dtype is second.dtype and dtype.char in "fd" and first.flags.aligned and second.flags.aligned:
+    if dtype is second.dtype and dtype in _USUAL and first.flags.aligned and second.flags.aligned:
         return first, second, dtype  # a small layer takes no longer than what follows
     try:
         dtype = np.result_type(first, second)
