@@ -12,7 +12,7 @@ ways see to it that nothing else is:
   P multiply-adds from memory for a load.
 
 A block of rows and columns of a plane (or of all channels) is a task. Its input is read in place where no zeros
-are needed, and packed into scratch memory that stays in L2 where they are. Which way is gone, and the order of
+are needed, and packed into scratch memory where they are. Which way is gone, and the order of
 every sum, depend on the layout and the sizes alone.
 """
 from cython.parallel cimport prange, threadid
@@ -29,7 +29,7 @@ from .tiles cimport LANES, Plane, acc_t, correlate_plane, elem, load, madd, stor
 
 cdef extern from "simd.h" nogil:
     vec fetch "fc_fetch" (const elem *)
-    void ahead "fc_ahead" (const elem *, Py_ssize_t)
+    void ahead "fc_ahead" (const elem *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
 
@@ -37,7 +37,10 @@ cnp.import_array()
 
 cdef enum:
     MOST = 8                    # sums of a tile
+    PANEL = 4                   # weights that it holds
     PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
+    WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
+    CHUNK = 64                  # channels that are then packed at a time
     SHARE = 1 << 17             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
@@ -95,6 +98,50 @@ cdef inline void tiles(elem *y, Py_ssize_t ld, const elem *bias, const elem *con
         p += 1
 
 
+# Where windows stand side by side, a loaded pixel of x serves every window of a row that sees it: J + MOST - 1 loads
+# for J MOST multiply-adds. The sums are those of the tile above, in its order.
+
+cdef inline void panel(acc_t *acc, const elem *x, Py_ssize_t ldx, const elem *w, Py_ssize_t ldw,
+                       const int J) noexcept nogil:
+    """acc[p] += sum_j x[p + j] w[j]   j < J, p < MOST   IN x, w, their rows ldx, ldw apart   INOUT acc."""
+    cdef vec taps[PANEL]
+    cdef vec v
+    cdef int j, q
+    for j in range(J):
+        taps[j] = load(w + j * ldw)
+    for q in range(MOST + J - 1):
+        v = load(x)
+        x += ldx
+        for j in range(J):
+            if 0 <= q - j < MOST:
+                acc[q - j] = madd(acc[q - j], v, taps[j])
+
+
+cdef inline void dense_tile(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
+                            const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S) noexcept nogil:
+    """MOST outputs side by side, of windows of R rows of S pixels."""
+    cdef acc_t acc[MOST]
+    cdef Py_ssize_t _r, s
+    cdef int p
+    for p in range(MOST):
+        acc[p] = load(bias)
+    for _r in range(opaque(R)):
+        s = 0
+        while S - s >= 4:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 4)
+            s += 4
+        if S - s == 3:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 3)
+        elif S - s == 2:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 2)
+        elif S - s == 1:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 1)
+        x += ldh
+        w += S * ldw
+    for p in range(MOST):
+        store(y + p * ld, acc[p])
+
+
 # --- a task ---------------------------------------------------------------------------------------------
 
 cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
@@ -116,11 +163,11 @@ cdef inline bint lies_inside(const Layer *job, Py_ssize_t row, Py_ssize_t column
             and column >= 0 and height <= job.x.height - row and width <= job.x.width - column)
 
 
-cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t row0, Py_ssize_t column0, Py_ssize_t rows,
-                         Py_ssize_t columns, char *scratch) noexcept nogil:
-    """All channels of a block of outputs."""
-    cdef Py_ssize_t C = job.y.channels, i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
-    cdef Py_ssize_t item = sizeof(elem)
+cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channel, Py_ssize_t C, Py_ssize_t row0,
+                         Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
+    """Channels of a block of outputs."""
+    cdef Py_ssize_t i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
+    cdef Py_ssize_t below, taps, item = sizeof(elem)
     cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
     cdef Py_ssize_t height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
@@ -128,13 +175,16 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t row0, 
     cdef const elem *origin
     cdef const elem *pixel[MOST]
     cdef const elem *line
+    cdef const elem *w
+    cdef const elem *bias
     cdef elem *at
     cdef elem *to
-    if lies_inside(job, row, column, height, width):
+    cdef bint dense
+    if C == job.y.channels and lies_inside(job, row, column, height, width):
         origin = <const elem *> (job.x.at + picture * job.x.sn + row * job.x.sh + column * job.x.sw)
         ldh, ldw = job.x.sh // item, job.x.sw // item
     else:
-        pack(&job.x, picture, 0, C, row, column, height, width, <elem *> scratch)
+        pack(&job.x, picture, channel, C, row, column, height, width, <elem *> scratch)
         origin = <const elem *> scratch
         ldw = C
         ldh = width * ldw
@@ -144,9 +194,12 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t row0, 
     # Pixels of a tile stand in a row, or one above the other in the columns of the rim.
     n, m = columns, rows
     x_step, x_line, y_step, y_line = job.stride1 * ldw, job.stride0 * ldh, job.y.sw // item, job.y.sh // item
+    dense = job.stride1 == 1 and job.dilation1 == 1
     if n < MOST and n < m:
+        dense = False
         n, m, x_step, x_line, y_step, y_line = m, n, x_line, x_step, y_line, y_step
-    at = <elem *> (job.y.at + picture * job.y.sn + row0 * job.y.sh + column0 * job.y.sw)
+    at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
+    w, bias, ldw_taps = job.w + channel, job.bias + channel, job.y.channels
     for i in range(m):
         j = 0
         while j < n:
@@ -155,18 +208,23 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t row0, 
             here = min(<Py_ssize_t> MOST, n - j)
             to = at + i * y_line + j * y_step
             line = origin + i * x_line + j * x_step
-            if i + 1 < m:
-                for s in range(here):               # what the line below adds, while this one is summed
-                    ahead(line + s * x_step + x_line + offset[(job.R - 1) * job.S], C)
+            below = x_line + offset[(job.R - 1) * job.S] if i + 1 < m else 0
             for s in range(here):
                 pixel[s] = line + s * x_step
             c = last = 0
             while c < C:
                 c = min(c, C - LANES)
-                for s in range(here):
-                    pixel[s] += c - last
-                last = c
-                tiles(to + c, y_step, job.bias + c, pixel, job.w + c, C, offset, job.R * job.S, here)
+                if c * item % PAGE < LANES * item:  # what the line below adds, while this one is summed
+                    for s in range(here):
+                        ahead(line + s * x_step + below + c)
+                        ahead(to + s * y_step + y_line + c)
+                if dense and here == MOST:
+                    dense_tile(to + c, y_step, bias + c, line + c, ldw, job.dilation0 * ldh, w + c, taps, job.R, job.S)
+                else:
+                    for s in range(here):
+                        pixel[s] += c - last
+                    last = c
+                    tiles(to + c, y_step, bias + c, pixel, w + c, taps, offset, job.R * job.S, here)
                 c += LANES
             if job.activation:
                 for s in range(here):
@@ -233,14 +291,21 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     if not job.lanes:
         block_of_plane(job, number // job.y.channels, number % job.y.channels, row, column, rows, columns, scratch)
         return
+    if job.y.channels * <Py_ssize_t> sizeof(elem) % WAYS == 0:      # pixels would contend for few ways of the cache
+        i = 0
+        while i < job.y.channels:
+            block_of_lanes(job, number, i, min(<Py_ssize_t> CHUNK, job.y.channels - i), row, column, rows, columns,
+                           scratch)
+            i += CHUNK
+        return
     # Only the rim is packed: a whole block is many channels.
     cuts(down, row, rows, job.start0, job.stride0, (job.R - 1) * job.dilation0, job.x.height)
     cuts(across, column, columns, job.start1, job.stride1, (job.S - 1) * job.dilation1, job.x.width)
     for i in range(3):
         for j in range(3):
             if down[i] < down[i + 1] and across[j] < across[j + 1]:
-                block_of_lanes(job, number, down[i], across[j], down[i + 1] - down[i], across[j + 1] - across[j],
-                               scratch)
+                block_of_lanes(job, number, 0, job.y.channels, down[i], across[j], down[i + 1] - down[i],
+                               across[j + 1] - across[j], scratch)
 
 
 cdef inline void cuts(Py_ssize_t *at, Py_ssize_t first, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stride,
@@ -258,14 +323,14 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
     cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
     cdef Py_ssize_t height, width, C = job.y.channels if job.lanes else 1, most
     job.pictures = job.x.n if job.lanes else job.x.n * job.y.channels
-    job.bw = job.y.width
-    while job.bw > 64 and ((job.bw - 1) * job.stride1 + reach1 + 1) * (reach0 + 4) * C * item > PACKED_BYTES:
-        job.bw = (job.bw + 1) // 2
+    most = 64 if job.lanes else PACKED_BYTES // (2 * (reach0 + job.stride0 + 1) * item * job.stride1) - reach1
+    job.column_blocks = (job.y.width + max(most, 64) - 1) // max(most, 64)
+    job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
     width = (max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
-    most = max(1, (PACKED_BYTES // (width * C * item) - reach0 - 1) // job.stride0 + 1)
+    most = 16 if job.lanes else max(1, (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1)
     job.row_blocks = (job.y.height + most - 1) // most
-    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and 8 * job.row_blocks < job.y.height:
+    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and 16 * job.row_blocks < job.y.height:
         job.row_blocks *= 2
     job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh

@@ -134,12 +134,13 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
 /* The same for a single use: it may become part of the instruction that uses it. */
 FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
 
-/* Asks for n elements that will be read soon. */
-FC_INLINE void fc_ahead(const fc_elem *p, ptrdiff_t n)
+/* Asks for the cache line of what will be needed soon. */
+FC_INLINE void fc_ahead(const fc_elem *p)
 {
 #if FC_VECTOR
-    for (ptrdiff_t i = 0; i < n; i += 64 / (int) sizeof(fc_elem))
-        __builtin_prefetch(p + i);
+    __builtin_prefetch(p);
+#else
+    (void) p;
 #endif
 }
 
