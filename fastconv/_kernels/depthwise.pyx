@@ -167,7 +167,7 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
                          Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
     """Channels of a block of outputs."""
     cdef Py_ssize_t i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
-    cdef Py_ssize_t below, taps, item = sizeof(elem)
+    cdef Py_ssize_t below, ldt, item = sizeof(elem)
     cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
     cdef Py_ssize_t height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
@@ -199,7 +199,7 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
         dense = False
         n, m, x_step, x_line, y_step, y_line = m, n, x_line, x_step, y_line, y_step
     at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
-    w, bias, ldw_taps = job.w + channel, job.bias + channel, job.y.channels
+    w, bias, ldt = job.w + channel, job.bias + channel, job.y.channels
     for i in range(m):
         j = 0
         while j < n:
@@ -219,12 +219,12 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
                         ahead(line + s * x_step + below + c)
                         ahead(to + s * y_step + y_line + c)
                 if dense and here == MOST:
-                    dense_tile(to + c, y_step, bias + c, line + c, ldw, job.dilation0 * ldh, w + c, taps, job.R, job.S)
+                    dense_tile(to + c, y_step, bias + c, line + c, ldw, job.dilation0 * ldh, w + c, ldt, job.R, job.S)
                 else:
                     for s in range(here):
                         pixel[s] += c - last
                     last = c
-                    tiles(to + c, y_step, bias + c, pixel, w + c, taps, offset, job.R * job.S, here)
+                    tiles(to + c, y_step, bias + c, pixel, w + c, ldt, offset, job.R * job.S, here)
                 c += LANES
             if job.activation:
                 for s in range(here):
