@@ -49,13 +49,15 @@ cdef struct Layer:
     Pictures x, y
     const elem *w               # [K, R, S] by planes, [R S, C] by lanes
     const elem *bias            # [K]
+    elem *dw                    # [K, R S], the gradient of the weight
     Py_ssize_t M, R, S
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
     bint lanes
     Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
+    Py_ssize_t chunk            # channels of a gradient's task
     # scratch memory of a thread: where its parts start, in bytes
-    Py_ssize_t dealt_at, offset_at, step_at, other_at, scratch_bytes
+    Py_ssize_t dealt_at, offset_at, step_at, other_at, sums_at, scratch_bytes
 
 
 # --- vectors of channels --------------------------------------------------------------------------------
@@ -404,6 +406,187 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
                 workers = _machine.startable(workers)
             with nogil:
                 run(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
+
+
+# --- the gradient of the weight -------------------------------------------------------------------------
+#
+#   dw[k, p, q] = sum_n sum_i sum_j dy[n, k, i, j] X[n, k // M, i s0 + p d0 + start0, j s1 + q d1 + start1]
+#
+# A channel's taps, or those of a vector of channels, are the sums of tiles: a loaded vector of dy serves P of them.
+# By planes the lanes are columns, and are added up at the end; by lanes they are channels. A task is a channel, or a
+# chunk of them, and sums over all pictures in their order.
+
+cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *grad, Py_ssize_t rows, Py_ssize_t x_row,
+                               Py_ssize_t grad_row, Py_ssize_t length, Py_ssize_t x_step, Py_ssize_t grad_step,
+                               const int P) noexcept nogil:
+    """sums[p] += sum_r sum_t x[p][r x_row + t x_step] grad[r grad_row + t grad_step], vectors all   p < P."""
+    cdef acc_t acc[MOST]
+    cdef const elem *pixel[MOST]
+    cdef const elem *here
+    cdef vec one
+    cdef Py_ssize_t r, t, _t
+    cdef int p
+    for p in range(P):
+        pixel[p] = x[p]
+        acc[p] = load(sums + p * LANES)
+    for r in range(rows):
+        here = grad + r * grad_row
+        t = r * x_row
+        for _t in range(opaque(length)):
+            one = load(here)
+            for p in range(P):
+                acc[p] = madd(acc[p], fetch(pixel[p] + t), one)
+            t += x_step
+            here += grad_step
+    for p in range(P):
+        store(sums + p * LANES, acc[p])
+
+
+cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Sums [R S, chunk] of `number`, in scratch memory and then in their places   OUT job.dw."""
+    cdef Py_ssize_t k = number * job.chunk, C = min(job.chunk, job.y.channels - k), taps = job.R * job.S
+    cdef Py_ssize_t vectors = (C + LANES - 1) // LANES, b, n, i, j, r, s, c, lane, item = sizeof(elem)
+    cdef Py_ssize_t row0, column0, rows, columns, row, column, height, width, wide, phase = 0, ldh, x_step, length
+    cdef elem *x = <elem *> scratch
+    cdef elem *grad = <elem *> (scratch + job.other_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef const elem *origin
+    cdef const elem *pixel[MOST]
+    cdef elem total
+    memset(sums, 0, (taps + MOST) * vectors * LANES * item)
+    for b in range(job.x.n * job.row_blocks * job.column_blocks):
+        column0 = b % job.column_blocks * job.bw
+        row0 = b // job.column_blocks % job.row_blocks * job.bh
+        n = b // job.column_blocks // job.row_blocks
+        rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
+        row = job.start0 + row0 * job.stride0
+        column = job.start1 + column0 * job.stride1
+        height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+        width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        origin = x
+        if job.lanes:
+            pack(&job.x, n, k, C, row, column, height, width, x)
+            pack(&job.y, n, k, C, row0, column0, rows, columns, grad)
+            ldh, x_step, length = width * C, job.stride1 * C, columns
+        else:
+            wide = up(columns, LANES)               # zeros to the end of the last vector, in both
+            ldh = (wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+            pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
+            pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
+            for i in range(height):
+                memset(x + i * ldh + width, 0, (ldh - width) * item)
+            for i in range(rows):
+                memset(grad + i * wide + columns, 0, (wide - columns) * item)
+            if job.stride1 > 1:
+                phase = (ldh + job.stride1 - 1) // job.stride1
+                deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
+                origin = <const elem *> (scratch + job.dealt_at)
+                ldh = phase * job.stride1
+            x_step, length = LANES, wide // LANES
+        for c in range(vectors):
+            i = 0
+            while i < taps:
+                for j in range(MOST):
+                    r, s = min(i + j, taps - 1) // job.S, min(i + j, taps - 1) % job.S
+                    pixel[j] = origin + r * job.dilation0 * ldh
+                    if job.lanes:
+                        pixel[j] += s * job.dilation1 * C + c * LANES
+                    else:
+                        pixel[j] += s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
+                if taps - i > 4:
+                    gradient_tile(sums + (c * (taps + MOST) + i) * LANES, pixel, grad + c * LANES, rows,
+                                  job.stride0 * ldh, C * columns if job.lanes else wide, length, x_step,
+                                  C if job.lanes else <Py_ssize_t> LANES, 8)
+                    i += 8
+                elif taps - i > 1:
+                    gradient_tile(sums + (c * (taps + MOST) + i) * LANES, pixel, grad + c * LANES, rows,
+                                  job.stride0 * ldh, C * columns if job.lanes else wide, length, x_step,
+                                  C if job.lanes else <Py_ssize_t> LANES, 4)
+                    i += 4
+                else:
+                    gradient_tile(sums + (c * (taps + MOST) + i) * LANES, pixel, grad + c * LANES, rows,
+                                  job.stride0 * ldh, C * columns if job.lanes else wide, length, x_step,
+                                  C if job.lanes else <Py_ssize_t> LANES, 1)
+                    i += 1
+    for i in range(taps):
+        if job.lanes:
+            for c in range(C):
+                job.dw[(k + c) * taps + i] = sums[(c // LANES * (taps + MOST) + i) * LANES + c % LANES]
+        else:
+            total = 0
+            for lane in range(LANES):
+                total += sums[i * LANES + lane]
+            job.dw[k * taps + i] = total
+
+
+cdef void run_gradient(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            gradient_task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            gradient_task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weight not None, bint lanes, taps, start,
+             stride, dilation, int workers):
+    """The gradient of a depthwise layer's weight.
+
+    x : (N, C, H, W), aligned, native, any strides   IN
+    grad : (N, M C, rows, columns), likewise: the gradient of the output   IN
+    weight : (M C, R, S), C-contiguous, not overlapping them   OUT
+    lanes : whether to go `by_lanes`
+    taps, start, stride, dilation : pairs
+    workers : threads at most
+    """
+    cdef Layer job
+    cdef Py_ssize_t tasks, done = 0, end, work, step, height, width, most, item = sizeof(elem), reach0, reach1
+    cdef char *scratch
+    pictures(x, &job.x)
+    pictures(grad, &job.y)
+    job.dw = <elem *> cnp.PyArray_DATA(weight)
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.lanes = lanes
+    if job.x.n * job.y.height * job.y.width == 0 or weight.size == 0:
+        weight[...] = 0
+        return
+    job.M = job.y.channels // job.x.channels
+    work = job.y.n * job.y.channels * job.y.height * job.y.width * (job.R * job.S + 4)
+    job.chunk = 2 * LANES if lanes else 1
+    tasks = (job.y.channels + job.chunk - 1) // job.chunk
+    reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
+    job.bw = min(job.y.width, 256 if lanes else 1024)
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    width = (up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
+    most = max(1, (PACKED_BYTES // (width * job.chunk * item) - reach0 - 1) // job.stride0 + 1)
+    job.bh = min(most, job.y.height)
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    job.dealt_at = up((height * width * job.chunk + LANES) * item, PAGE)
+    job.other_at = job.dealt_at + (0 if lanes or job.stride1 == 1 else
+                                   up((height * (width + job.stride1) + LANES) * item, PAGE))
+    job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)
+    job.scratch_bytes = job.sums_at + up((job.R * job.S + MOST) * up(job.chunk, LANES) * item, PAGE)
+    workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
+    scratch = <char *> malloc(workers * job.scratch_bytes)
+    if scratch == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run_gradient(&job, done, end, workers, scratch)
             PyErr_CheckSignals()
             done = end
     finally:

@@ -94,7 +94,11 @@ def grad_weight(
     if name not in _KERNELS:
         return twins.grad_weight(x, shape, grad, start, stride, dilation, groups)
     weight = np.empty(shape, x.dtype)
-    _runtime.kernel(name, "layer").gradient(x, grad, weight, start, stride, dilation, groups, threads)
+    if _depthwise(shape, groups):
+        kernel = _runtime.kernel(str(name), "depthwise")
+        kernel.gradient(x, grad, weight, kernel.by_lanes(x, grad), shape[2:], start, stride, dilation, threads)
+    else:
+        _runtime.kernel(str(name), "layer").gradient(x, grad, weight, start, stride, dilation, groups, threads)
     return weight
 
 
