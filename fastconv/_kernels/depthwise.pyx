@@ -450,10 +450,12 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
     """Sums [R S, chunk] of `number`, in scratch memory and then in their places   OUT job.dw."""
     cdef Py_ssize_t k = number * job.chunk, C = min(job.chunk, job.y.channels - k), taps = job.R * job.S
     cdef Py_ssize_t vectors = (C + LANES - 1) // LANES, b, n, i, j, r, s, c, lane, item = sizeof(elem)
-    cdef Py_ssize_t row0, column0, rows, columns, row, column, height, width, wide, phase = 0, ldh, x_step, length
+    cdef Py_ssize_t row0, column0, rows, columns, row, column, height, width, wide, phase = 0, ldh, left, here
+    cdef Py_ssize_t length, x_row, x_step, grad_row, grad_step
     cdef elem *x = <elem *> scratch
     cdef elem *grad = <elem *> (scratch + job.other_at)
     cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef elem *at
     cdef const elem *origin
     cdef const elem *pixel[MOST]
     cdef elem total
@@ -471,7 +473,7 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
         if job.lanes:
             pack(&job.x, n, k, C, row, column, height, width, x)
             pack(&job.y, n, k, C, row0, column0, rows, columns, grad)
-            ldh, x_step, length = width * C, job.stride1 * C, columns
+            ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
         else:
             wide = up(columns, LANES)               # zeros to the end of the last vector, in both
             ldh = (wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
@@ -486,10 +488,12 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
                 deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
                 origin = <const elem *> (scratch + job.dealt_at)
                 ldh = phase * job.stride1
-            x_step, length = LANES, wide // LANES
+            x_step, grad_step, length, grad_row = LANES, LANES, wide // LANES, wide
+        x_row = job.stride0 * ldh
         for c in range(vectors):
             i = 0
-            while i < taps:
+            left = (taps + MOST - 1) // MOST        # tiles; only one of three taps or less sums beyond
+            while left > 0:
                 for j in range(MOST):
                     r, s = min(i + j, taps - 1) // job.S, min(i + j, taps - 1) % job.S
                     pixel[j] = origin + r * job.dilation0 * ldh
@@ -497,21 +501,20 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
                         pixel[j] += s * job.dilation1 * C + c * LANES
                     else:
                         pixel[j] += s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
-                if taps - i > 4:
-                    gradient_tile(sums + (c * (taps + MOST) + i) * LANES, pixel, grad + c * LANES, rows,
-                                  job.stride0 * ldh, C * columns if job.lanes else wide, length, x_step,
-                                  C if job.lanes else <Py_ssize_t> LANES, 8)
-                    i += 8
-                elif taps - i > 1:
-                    gradient_tile(sums + (c * (taps + MOST) + i) * LANES, pixel, grad + c * LANES, rows,
-                                  job.stride0 * ldh, C * columns if job.lanes else wide, length, x_step,
-                                  C if job.lanes else <Py_ssize_t> LANES, 4)
-                    i += 4
+                at = sums + (c * (taps + MOST) + i) * LANES
+                here = (taps - i + left - 1) // left
+                if here == 8:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 8)
+                elif here == 7:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 7)
+                elif here == 6:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 6)
+                elif here == 5:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 5)
                 else:
-                    gradient_tile(sums + (c * (taps + MOST) + i) * LANES, pixel, grad + c * LANES, rows,
-                                  job.stride0 * ldh, C * columns if job.lanes else wide, length, x_step,
-                                  C if job.lanes else <Py_ssize_t> LANES, 1)
-                    i += 1
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 4)
+                i += here
+                left -= 1
     for i in range(taps):
         if job.lanes:
             for c in range(C):

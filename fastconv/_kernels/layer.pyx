@@ -18,7 +18,7 @@ channels: what is broadcast is x again, and what is loaded is the output's gradi
 - The output is cut into blocks of rows and columns, one task each. A block's input is packed, channels last and
   with its zeros, into scratch memory that stays in L2; it is read in place where it lies so already.
 - Weights come packed as the tile reads them, [k block][c block][p, q, c][V L], a c block small enough to stay in
-  L1 while all of a block's pixels pass by. Sums wait in scratch memory between c blocks.
+  L2 while all of a block's pixels pass by. Sums wait in scratch memory between c blocks.
 - Sums are finished (activation) and laid out as the caller's strides say: by vectors where channels are last, by
   transposed squares where columns are.
 
@@ -33,7 +33,9 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport LANES, Pictures, elem, load, pack, pack_lanes, pictures, store, unpack, up, vec
+from .pictures cimport (
+    LANES, MOST_LANES, Pictures, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
+)
 
 cdef extern from "simd.h" nogil:
     const int WIDE "FC_WIDE"
@@ -49,7 +51,7 @@ cdef enum:
     MOST_WIDE = 4               # vectors of a tile
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
     SUMS_BYTES = 1 << 15        # of a block's sums
-    WEIGHT_BYTES = 1 << 14      # of the weights that meet all of a block's pixels: they stay in L1
+    WEIGHT_BYTES = 1 << 16      # of the weights that meet all of a block's pixels: they stay in L2
     CHANNELS = 32               # of x whose gradients a task sums
     GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
     PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
@@ -330,10 +332,27 @@ cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t
     """Block b of group g's output channels: [c block][p, q, c][V L], zeros where there is no channel."""
     cdef Py_ssize_t k = b * WIDE * LANES, c = 0, here, r, s, i, lane, c_block = block_of_channels(C, R * S)
     cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes)
+    cdef Py_ssize_t f, v, taps = R * S, item = sizeof(elem)
+    cdef bint dense = strides[3] == item and strides[2] == S * item and strides[1] == taps * item
     cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * R * S
+    cdef elem tile[MOST_LANES * MOST_LANES]
     cdef const char *at
     while c < C:
         here = min(c_block, C - c)
+        if dense and some == lanes and here * taps >= LANES > 1:
+            at = weight + (g * K + k) * strides[0] + c * strides[1]
+            f = 0
+            while f < here * taps:                  # squares of L lanes by L entries of a channel's taps, in a row
+                f = min(f, here * taps - LANES)
+                for v in range(lanes // LANES):
+                    lane = v * LANES
+                    square(tile, LANES, at + lane * strides[0] + f * item, strides[0])
+                    for i in range(LANES):
+                        store(to + ((f + i) % taps * here + (f + i) // taps) * lanes + lane, load(tile + i * LANES))
+                f += LANES
+            to += taps * here * lanes
+            c += here
+            continue
         for lane in range(lanes):
             if lane >= some:
                 for i in range(R * S * here):
