@@ -47,6 +47,7 @@ TYPES = {
 # page -> the element types it is compiled for
 PAGES = {
     "correlate": tuple(TYPES),
+    "separable": ("f32", "f64", "u8", "u16"),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
