@@ -128,7 +128,8 @@ cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, 
 # Input row i = r + p serves every output row r it belongs to, by kernel row p = i - r: C loads and R
 # broadcasts give R C multiply-adds. `offset` holds where each kernel column stands in an input row, which is
 # q for a dense kernel, and speaks for dilation, interleaved channels and strides (rows sorted by phase).
-# Sections s are kernel rows that no two output rows share (a row stride above one); otherwise there is one.
+# Sections s are what no two output rows share: the planes of a kernel of more dimensions, and its rows where the
+# row stride is above one; otherwise there is one.
 # Every output sums its taps in the order s, p, q, whatever R and C.
 
 cdef struct Plane:
@@ -137,7 +138,7 @@ cdef struct Plane:
     Py_ssize_t sections
     Py_ssize_t rows
     Py_ssize_t columns
-    Py_ssize_t step             # between the input rows of two sections, in elements
+    const Py_ssize_t *step      # [sections]: from the input rows of one to those of the next, in elements
     Py_ssize_t ldx              # between the input rows of two output rows, in elements
     Py_ssize_t ldo              # between two output rows
 
@@ -163,12 +164,12 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
 cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
     """R output rows of C vectors, R <= 4 and R <= kernel rows + 1   IN x, k   OUT out."""
     cdef acc_t acc[ROWS * COLUMNS]
-    cdef Py_ssize_t i, _s, w = k.columns, n = k.rows, ld = k.ldx
+    cdef Py_ssize_t i, s = 0, w = k.columns, n = k.rows, ld = k.ldx
     cdef const elem *h = k.h
     cdef int r, c
     for r in range(R * C):
         acc[r] = zero()
-    for _s in range(k.sections):
+    while True:
         if R > 1:                                                   # rows that only the first outputs need
             plane_row(acc, k, x, h, 0, 1, C)
         if R > 2:
@@ -183,8 +184,11 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
             plane_row(acc, k, x + (n + 1) * ld, h + (n + 1) * w, 2, R, C)
         if R > 3:
             plane_row(acc, k, x + (n + 2) * ld, h + (n + 2) * w, 3, R, C)
-        x += k.step
-        h += n * w
+        s += 1
+        if s == k.sections:
+            break
+        x += k.step[s - 1]
+        h = k.h + opaque(s) * n * w     # or a pointer for each row of h would go along, and crowd out others
     for r in range(R):
         for c in range(C):
             store(out + r * k.ldo + c * LANES, acc[r * C + c])
