@@ -6,10 +6,11 @@
  *
  *     FC_REAL     the real type the arithmetic is done in: float, double, uint8_t ... uint64_t
  *     FC_COMPLEX  1 where an element is a pair (real, imaginary) of FC_REAL
+ *     FC_INTEGER  1 where FC_REAL is an integer
  *     FC_IN       the type of the input in memory   (an element, unless pixels are converted)
  *     FC_OUT      the type of the output in memory  (likewise; conversion rounds and saturates)
  *
- * Integers are unsigned here, so that sums wrap as NumPy's do and nothing is undefined; two's
+ * Integers that are summed are unsigned, so that sums wrap as NumPy's do and nothing is undefined; two's
  * complement makes the same code serve the signed types.
  *
  * Vectors are GCC/clang vector types, which the compiler lowers to SSE2, AVX2, AVX-512 or NEON; the code
@@ -28,6 +29,9 @@
 #endif
 #ifndef FC_COMPLEX
 #define FC_COMPLEX 0
+#endif
+#ifndef FC_INTEGER
+#define FC_INTEGER 0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -106,6 +110,9 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 
+/* Asks for the cache line that will be read soon; it may lie anywhere. */
+#define FC_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+
 /* Holds a value in a register: else the compiler repeats the load in every multiply-add that uses it. */
 #if defined(__AVX512F__)
 #define FC_HOLD(v) __asm__("" : "+v"(v))
@@ -118,6 +125,7 @@ FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 #endif
 #else
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { return n; }
+#define FC_PREFETCH(p) ((void) 0)
 #define FC_HOLD(v) ((void) 0)
 #endif
 
@@ -290,6 +298,78 @@ FC_INLINE fc_out fc_write(fc_elem v)
 #else
 FC_INLINE fc_elem fc_read(const fc_in *p) { return *p; }
 FC_INLINE fc_out fc_write(fc_elem v) { return v; }
+#endif
+
+#if FC_INTEGER
+/* Order.  Numbers of any kind are compared as integers of their width, their keys: the order of the keys is that
+ * of the numbers, or the reverse where every bit is flipped.
+ *
+ *     key = bits ^ flip                             integers; flip turns the sign bit where signs differ
+ *     key = bits ^ (bits < 0 ? HIGHEST : 0) ^ flip  floats, whose order below zero runs backward
+ *
+ * NaN has the highest key, whichever the direction. */
+#define FC_KEY_BITS (8 * (int) sizeof(fc_elem))
+#define FC_KEY_HIGHEST ((fc_elem) (UINTMAX_MAX >> (64 - FC_KEY_BITS + ((fc_elem) -1 < 0))))
+
+typedef struct {
+    fc_elem flip, infinity;     /* the bits of infinity; HIGHEST where there is none */
+} fc_order;
+
+FC_INLINE fc_elem fc_fold(fc_elem v) { return v ^ ((v >> (FC_KEY_BITS - 1)) & FC_KEY_HIGHEST); }
+
+FC_INLINE fc_elem fc_key(fc_elem v, fc_order order, int floating)
+{
+    if (!floating)
+        return v ^ order.flip;
+    return (v & FC_KEY_HIGHEST) > order.infinity ? FC_KEY_HIGHEST : fc_fold(v) ^ order.flip;
+}
+
+FC_INLINE fc_elem fc_number(fc_elem key, fc_order order, int floating)
+{
+    key ^= order.flip;
+    return floating ? fc_fold(key) : key;
+}
+
+#if FC_VECTOR
+#define FC_KEY_FOLD(v) ((v) ^ (((v) >> (FC_KEY_BITS - 1)) & FC_SPLAT(FC_KEY_HIGHEST)))
+
+/* The compiler knows a loop over lanes such as these: it is one instruction, or the few that are needed. */
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b)
+{
+    fc_vec r;
+    for (int i = 0; i < FC_LANES; i++)
+        r[i] = a[i] > b[i] ? a[i] : b[i];
+    return r;
+}
+
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b)
+{
+    fc_vec r;
+    for (int i = 0; i < FC_LANES; i++)
+        r[i] = a[i] < b[i] ? a[i] : b[i];
+    return r;
+}
+
+FC_INLINE fc_vec fc_keys(fc_vec v, fc_order order, int floating)
+{
+    fc_vec flip = FC_SPLAT(order.flip), highest = FC_SPLAT(FC_KEY_HIGHEST);
+    if (!floating)
+        return v ^ flip;
+    fc_vec nan = (fc_vec) ((v & highest) > FC_SPLAT(order.infinity));
+    return ((FC_KEY_FOLD(v) ^ flip) & ~nan) | (highest & nan);
+}
+
+FC_INLINE fc_vec fc_numbers(fc_vec keys, fc_order order, int floating)
+{
+    keys ^= FC_SPLAT(order.flip);
+    return floating ? FC_KEY_FOLD(keys) : keys;
+}
+#else
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b) { return a > b ? a : b; }
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return a < b ? a : b; }
+#define fc_keys fc_key
+#define fc_numbers fc_number
+#endif
 #endif
 
 #endif

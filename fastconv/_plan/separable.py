@@ -19,7 +19,9 @@ from .planes import BOUNDARIES
 
 # numbers of _kernels/passes.pxd and numbers.pxd
 _FREE, _EVEN, _ODD, _MEAN = range(4)
-_CODES = {np.dtype(name): code for code, name in enumerate("u1 i1 u2 i2 u4 i4 u8 i8 f4 f8".split(), 1)}
+_CODES = {np.dtype(f"{kind}{size}"): code for code, (kind, size) in enumerate(
+    [*((kind, size) for size in (1, 2, 4, 8) for kind in "ui"), ("f", 4), ("f", 8)], 1
+)}  # fmt: skip
 
 _MODULES = {"f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2")}
 _TOP = {np.dtype(name): top for name, top in (("u1", 255), ("i1", 128), ("u2", 65535), ("i2", 32768))}
