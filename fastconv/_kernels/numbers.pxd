@@ -2,7 +2,7 @@
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from .tiles cimport FLOATS, elem
+from .tiles cimport INTEGER, elem
 
 cdef extern from "simd.h" nogil:
     uint64_t whole64 "fc_whole64" (double)
@@ -79,7 +79,7 @@ cdef inline void move(bint put, int type, elem *v, char *at, Py_ssize_t step, Py
         return
     if type == OWN:
         own(put, v, <elem *> at, step, n)
-    elif not FLOATS:                                # whole numbers: only bytes become others
+    elif INTEGER:                                # whole numbers: only bytes become others
         if type == U8 and sizeof(elem) > 1:
             numbers(put, v, <uint8_t *> at, step, n)
     elif type == U8:

@@ -4,7 +4,7 @@
 A pass goes down the columns of a block of rows or along its rows; lanes are neighbours in a row either way.
 As in tiles.pxd, every element read exists.
 """
-from .tiles cimport (FLOATS, LANES, WIDE_LANES, Plane, acc_t, any_doubt, elem, half, half_load, line, load, mul_add,
+from .tiles cimport (INTEGER, LANES, WIDE_LANES, Plane, acc_t, any_doubt, elem, half, half_load, line, load, mul_add,
                      opaque, over, plane, splat, store, store_whole, tap_t, vec, wide, wide_mul_add, wide_splat,
                      widen)
 
@@ -79,7 +79,7 @@ cdef inline void weigh(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx,
     """Weighted sums of windows down the columns (step = ldx), or along the rows   TEMP offset[n]."""
     cdef Plane k
     cdef Py_ssize_t r
-    if FLOATS and sizeof(elem) == 8:
+    if not INTEGER and sizeof(elem) == 8:
         if p.sum == EVEN:
             ordered_rows(out, ldo, x, ldx, step, p, EVEN, rows, n)
         elif p.sum == ODD:
@@ -90,7 +90,7 @@ cdef inline void weigh(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx,
         for r in range(rows):
             line(out + r * ldo, x + r * ldx, p.w, p.n, n)
     else:
-        k.h, k.offset, k.sections, k.step, k.ldx, k.ldo = p.w, offset, 1, 0, ldx, ldo
+        k.h, k.offset, k.sections, k.step, k.ldx, k.ldo = p.w, offset, 1, NULL, ldx, ldo
         k.rows = p.n if step == ldx else 1
         k.columns = 1 if step == ldx else p.n
         plane(out, x, &k, rows, n)

@@ -27,16 +27,10 @@ from libc.string cimport memmove
 
 from fastconv import _machine
 
+from .boundary cimport NOWHERE, source
 from .numbers cimport OWN, put, size, take
 from .passes cimport MEAN, WIDE, Pass, mean_columns, mean_row, mend, weigh
 from .tiles cimport LANES, elem, fetch
-
-cdef enum:              # numbers that _plan/planes.py names
-    FILL = 0            # v v | a b c d | v v
-    WRAP = 1            # c d | a b c d | a b
-    SYMM = 2            # b a | a b c d | d c
-    MIRROR = 3          # c b | a b c d | c b
-    NEAREST = 4         # a a | a b c d | d d
 
 cdef enum:
     MAX_BATCH = 64              # dimensions of a batch of planes
@@ -47,9 +41,6 @@ cdef enum:
     STEP = 1 << 29              # sums of each thread between two looks for Ctrl-C
     SHARE = 1 << 17             # sums below which another thread is not worth waking
     PAGE = 64                   # scratch areas start on a cache line
-
-cdef extern from "Python.h":
-    const Py_ssize_t NOWHERE "PY_SSIZE_T_MIN"
 
 cdef struct Job:
     const char *x               # the first plane, and its rows and columns
@@ -84,26 +75,6 @@ cdef inline Py_ssize_t reach(const Pass *p) noexcept nogil:
 
 
 # --- packing --------------------------------------------------------------------------------------------
-
-cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept nogil:
-    """Where index i of an axis of n that a boundary continues is found; NOWHERE: it is the fill value."""
-    cdef Py_ssize_t period
-    if 0 <= i < n:
-        return i
-    if boundary == FILL:
-        return NOWHERE
-    if boundary == NEAREST:
-        return 0 if i < 0 else n - 1
-    if boundary == MIRROR and n == 1:
-        return 0
-    period = n if boundary == WRAP else 2 * n if boundary == SYMM else 2 * n - 2
-    i %= period
-    if i < 0:
-        i += period
-    if i < n:
-        return i
-    return period - i - (1 if boundary == SYMM else 0)
-
 
 cdef inline Py_ssize_t column_source(const Job *job, Py_ssize_t j) noexcept nogil:
     """The same for a column, whose channels do not mix."""
@@ -141,7 +112,7 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column,
                 to[j] = job.down.fill
             continue
         if at + 2 < job.rows:                       # the next rows of x, before they are asked for
-            fetch(x + (at + 2) * job.xs0 + (column + low) * job.xs1, (high - low) * job.xs1, False)
+            fetch(x + (at + 2) * job.xs0 + (column + low) * job.xs1, (high - low) * job.xs1)
         outside(to, where, 0, low, job, x + at * job.xs0)
         take(job.x_type, to + low, x + at * job.xs0 + (column + low) * job.xs1, job.xs1, high - low)
         outside(to, where, high, n, job, x + at * job.xs0)

@@ -88,7 +88,6 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 #define FC_SPLAT(s) (s)
 #endif
 
-#define FC_FLOATS ((fc_real) 0.5 != 0)                 /* floating-point numbers, not integers */
 #define FC_LANES (FC_BYTES / (int) sizeof(fc_elem))   /* elements in a vector */
 
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
@@ -181,20 +180,25 @@ FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC
 
 #if FC_VECTOR
 #define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
-typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
 #define FC_CONVERT(v, type) __builtin_convertvector(v, type)
 #else
-typedef uint32_t fc_whole;
 #define FC_CONVERT(v, type) ((type) (v))
 #endif
 
-/* Sums over a divisor. Those of 16 bits are multiplied by 2^(16 + shift) / divisor instead and cut off. */
-FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift)
+/* Sums over a divisor. Integers are multiplied by 2^(16 + shift) / divisor instead, and cut off. */
+#if FC_INTEGER
+#if FC_VECTOR
+typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#else
+typedef uint32_t fc_whole;
+#endif
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift)
 {
-    if (FC_FLOATS)
-        return sum / divisor;
-    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(divisor, fc_whole) >> 16 >> shift, fc_vec);
+    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(factor, fc_whole) >> 16 >> shift, fc_vec);
 }
+#else
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift) { (void) shift; return sum / divisor; }
+#endif
 
 /* Sums in float64 beside those of a narrower type: half the lanes in a register. */
 #if FC_VECTOR
@@ -258,16 +262,11 @@ FC_INLINE uint64_t fc_whole64(double v)
     return v < half ? (uint64_t) (int64_t) v : (uint64_t) (int64_t) (v - half) ^ (uint64_t) 1 << 63;
 }
 
-/* Asks for n bytes that will soon be read, or written. */
-FC_INLINE void fc_fetch(const char *p, ptrdiff_t n, int write)
+/* Asks for n bytes that will be read soon. */
+FC_INLINE void fc_fetch(const char *p, ptrdiff_t n)
 {
-#if FC_VECTOR
     for (ptrdiff_t i = 0; i < n; i += 64)
-        if (write)
-            __builtin_prefetch(p + i, 1);
-        else
-            __builtin_prefetch(p + i, 0);
-#endif
+        FC_PREFETCH(p + i);
 }
 
 /* Whether every value is finite: only such a value times zero is zero. */

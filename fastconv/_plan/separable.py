@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,18 +139,22 @@ class Pass(NamedTuple):
     boundary: str
 
 
-Step = tuple[Pass | None, Pass | None]  # down the columns, then along the rows
+class _Sweep(NamedTuple):
+    """One run of the kernel: a pass down the columns, then one along the rows, or either."""
+
+    down: Pass | None
+    along: Pass | None
+    kernel: Callable[..., None]
+    arguments: tuple[object, ...]
 
 
-def run(x: np.ndarray, y: np.ndarray, passes: Sequence[Pass], fill: float, workers: int | None) -> None:
+def run(x: np.ndarray, y: np.ndarray, passes: tuple[Pass, ...], fill: float, workers: int | None) -> None:
     """Filters x into y along the axes of the passes, in their order   IN x   OUT y
 
-    x, y : real numbers of at most 64 bits, of one shape; they may overlap
+    x, y : of one shape; they may overlap
     fill : the value beyond the edge under the boundary 'fill'
     """
     threads = _runtime.threads(workers)
-    if y.size == 0:
-        return
     if x.dtype.kind == "b":
         x = x.view(np.uint8)
     if y.dtype.kind == "b":  # what lies between two passes is a byte, and no truth value yet
@@ -158,65 +162,51 @@ def run(x: np.ndarray, y: np.ndarray, passes: Sequence[Pass], fill: float, worke
         run(x, whole, passes, fill, workers)
         np.not_equal(whole, 0, out=y)
         return
-    x = native(x, x.dtype.newbyteorder("="))
     last = y if takes(y, x) else np.empty(y.shape, y.dtype.newbyteorder("="))
-    steps = _steps(passes, x.dtype, last, fill)
-    spare = np.empty(last.shape, last.dtype) if len(steps) > 1 else last
-    for left, (down, along) in zip(range(len(steps), 0, -1), steps, strict=True):
-        to = last if left % 2 else spare
-        if _runs(x, last.dtype, down, along, fill):
-            _by_running(x, to, down, along, fill)
+    if not x.dtype.isnative or not x.flags.aligned:
+        x = native(x, x.dtype.newbyteorder("="))
+    sweeps = _sweeps(passes, x.shape, x.dtype, last.dtype, fill)
+    if y.size == 0:
+        return
+    spare = np.empty(last.shape, last.dtype) if len(sweeps) > 1 else last
+    to = last if len(sweeps) % 2 else spare
+    for sweep in sweeps:
+        if _runs(x, last.dtype, sweep, fill):
+            _by_running(x, to, sweep, fill)
         else:
-            _sweep(x, to, down, along, fill, threads)
-        x = to
+            planes, group = _planes((x, to), sweep.down, sweep.along)
+            sweep.kernel(*planes, *sweep.arguments, group, threads)
+        x, to = to, spare if to is last else last
     if last is not y:
         np.copyto(y, last)
 
 
-def _runs(x: np.ndarray, y: np.dtype, down: Pass | None, along: Pass | None, fill: float) -> bool:
-    """Whether means are cut off whose sums are rounded: to get SciPy's, one must go the way of its running sum."""
-    sizes = [p.window.n for p in (down, along) if p is not None and isinstance(p.window, Mean)]
-    if y.kind == "f" or not sizes:
-        return False
-    outside = fill if any(p is not None and p.boundary == "fill" for p in (down, along)) else 0.0
-    if x.dtype.kind == "f" or not float(outside).is_integer():
-        return True
-    limits = (x.min(), x.max()) if x.dtype.itemsize == 8 else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
-    low, high = min(float(limits[0]), outside), max(float(limits[1]), outside)
-    if low < 0 and y.kind == "u" and y.itemsize == 8:
-        return True
-    return max(-low, high, 2.0 ** (8 * y.itemsize) if y.itemsize < 8 else 0) * max(sizes) > 2.0**53
-
-
-def _by_running(x: np.ndarray, y: np.ndarray, down: Pass | None, along: Pass | None, fill: float) -> None:
-    for p in (down, along):
-        if p is not None:
-            y[...] = cut_off(mean(x, p.window.n, p.axis, p.start, p.boundary, fill), y.dtype)
-            x = y
-
-
-def _steps(passes: Sequence[Pass], x: np.dtype, y: np.ndarray, fill: float) -> list[Step]:
+@functools.lru_cache(256)
+def _sweeps(passes: tuple[Pass, ...], shape: tuple[int, ...], x: np.dtype, y: np.dtype, fill: float) -> list[_Sweep]:
     """The sweeps that the passes take."""
-    steps: list[Step] = []
+    for dtype in (x, y):
+        if dtype not in _CODES:
+            raise RuntimeError(f"array type {dtype} not supported")
+    sweeps: list[_Sweep] = []
     i = 0
     while i < len(passes):
         one = passes[i]
-        step: Step = (None, one) if _innermost(one.axis, y) else (one, None)
+        down, along = (None, one) if _innermost(one.axis, shape) else (one, None)
         if i + 1 < len(passes):
             other = passes[i + 1]
-            if one.axis < other.axis and _innermost(other.axis, y):
-                step = one, other
-            elif one.axis > other.axis and _innermost(one.axis, y) and _commute(one, other, x, y.dtype, fill):
-                step = other, one
-        steps.append(step)
-        i += 2 - step.count(None)
-        x = y.dtype
-    return steps
+            if one.axis < other.axis and _innermost(other.axis, shape):
+                down, along = one, other
+            elif one.axis > other.axis and _innermost(one.axis, shape) and _commute(one, other, x, y, fill):
+                down, along = other, one
+        sweeps.append(_sweep(down, along, x, y, fill))
+        i += 1 if down is None or along is None else 2
+        x = y
+    return sweeps
 
 
-def _innermost(axis: int, y: np.ndarray) -> bool:
+def _innermost(axis: int, shape: tuple[int, ...]) -> bool:
     """Whether an axis is the last, or the lines beside it are so few that they are channels of one line."""
-    return math.prod(y.shape[axis + 1 :]) < _BESIDE
+    return math.prod(shape[axis + 1 :]) < _BESIDE
 
 
 def _commute(one: Pass, other: Pass, x: np.dtype, y: np.dtype, fill: float) -> bool:
@@ -226,62 +216,82 @@ def _commute(one: Pass, other: Pass, x: np.dtype, y: np.dtype, fill: float) -> b
     if y.kind == "f":
         return True
     module, doubts = _module((one, other), x, y, fill)
-    whole = isinstance(one.window, Weights) and isinstance(other.window, Weights) and doubts == (0.0, 0.0)
+    whole = isinstance(one.window, Weights) and isinstance(other.window, Weights) and doubts == [0.0, 0.0]
     return whole and module != "f64"  # whole numbers that wrap
 
 
-def _module(passes: Sequence[Pass], x: np.dtype, y: np.dtype, fill: float) -> tuple[str, tuple[float, ...]]:
+def _module(passes: Sequence[Pass], x: np.dtype, y: np.dtype, fill: float) -> tuple[str, list[float]]:
     """The fastest module that can do the passes, and the doubts about their sums."""
     ways = []
     for p in passes:
         ways.append(p.window.ways(x, y, fill if p.boundary == "fill" else 0.0))
         x = y
     module = next(name for name in ways[0] if all(name in others for others in ways))
-    return module, tuple(way[module] for way in ways)
+    return module, [way[module] for way in ways]
 
 
-def _sweep(x: np.ndarray, y: np.ndarray, down: Pass | None, along: Pass | None, fill: float, threads: int) -> None:
+def _sweep(down: Pass | None, along: Pass | None, x: np.dtype, y: np.dtype, fill: float) -> _Sweep:
     passes = [p for p in (down, along) if p is not None]
-    module, doubts = _module(passes, x.dtype, y.dtype, fill)
-    jobs: list[tuple[object, ...] | None] = []
+    module, doubts = _module(passes, x, y, fill)
+    jobs: dict[Pass | None, object] = {None: None}
     for p, doubt in zip(passes, doubts, strict=True):
         total, n, numbers, exact, shift = p.window.numbers(module, fill if p.boundary == "fill" else 0.0, doubt)
-        jobs.append((total, n, p.start, BOUNDARIES[p.boundary], numbers, exact, shift))
-    if down is None or along is None:
-        jobs.insert(0 if down is None else 1, None)
-    codes = _code(x.dtype, module), _code(y.dtype, module)
-    x, y, group = _planes(x, y, -1 if down is None else down.axis, -1 if along is None else along.axis)
-    _runtime.kernel(module, "separable").separable(x, y, *codes, *jobs, group, threads)
-
-
-def _planes(x: np.ndarray, y: np.ndarray, down: int, along: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Both arrays with axis `down` last but one and `along` last (-1: any axis), and the channels in a row."""
-    group = 1
-    if x.flags.c_contiguous and y.flags.c_contiguous:  # what lies beside an axis can be taken as one
-        n = x.shape
-        if along < 0:
-            shape: tuple[int, ...] = math.prod(n[:down]), n[down], math.prod(n[down + 1 :])
-        elif down < 0:
-            shape = math.prod(n[:along]), math.prod(n[along:])
-        else:
-            shape = *n[:along], math.prod(n[along:])
-        if along >= 0:
-            group = math.prod(n[along + 1 :])
-        if shape != n:
-            x, y = x.reshape(shape), y.reshape(shape)
-        if down < 0 or along < 0:
-            return x, y, group
-    if x.ndim == 1:
-        return x[None], y[None], group
-    chosen = [axis for axis in (down, along) if axis >= 0]
-    order = [axis for axis in range(x.ndim) if axis not in chosen]
-    order = order + chosen if along >= 0 else [*order[:-1], down, order[-1]]
-    if order != list(range(x.ndim)):
-        x, y = x.transpose(order), y.transpose(order)
-    return x, y, group
+        jobs[p] = total, n, p.start, BOUNDARIES[p.boundary], numbers, exact, shift
+    arguments = _code(x, module), _code(y, module), jobs[down], jobs[along]
+    return _Sweep(down, along, _runtime.kernel(module, "separable").separable, arguments)
 
 
 def _code(dtype: np.dtype, module: str) -> int:
     """What the kernel calls a dtype; 0 is its own, which in whole numbers is the unsigned and the signed one."""
     own = _MODULES[module]
     return 0 if dtype == own or (own.kind == "u" and dtype.itemsize == own.itemsize) else _CODES[dtype]
+
+
+def _runs(x: np.ndarray, y: np.dtype, sweep: _Sweep, fill: float) -> bool:
+    """Whether means are cut off whose sums are rounded: to get SciPy's, one must go the way of its running sum."""
+    if y.kind == "f":
+        return False
+    passes = [p for p in (sweep.down, sweep.along) if p is not None]
+    sizes = [p.window.n for p in passes if isinstance(p.window, Mean)]
+    if not sizes:
+        return False
+    outside = fill if any(p.boundary == "fill" for p in passes) else 0.0
+    if x.dtype.kind == "f" or not float(outside).is_integer():
+        return True
+    limits = (x.min(), x.max()) if x.dtype.itemsize == 8 else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+    low, high = min(float(limits[0]), outside), max(float(limits[1]), outside)
+    if low < 0 and y.kind == "u" and y.itemsize == 8:
+        return True
+    return max(-low, high, 2.0 ** (8 * y.itemsize) if y.itemsize < 8 else 0) * max(sizes) > 2.0**53
+
+
+def _by_running(x: np.ndarray, y: np.ndarray, sweep: _Sweep, fill: float) -> None:
+    for p in (sweep.down, sweep.along):
+        if p is not None:
+            y[...] = cut_off(mean(x, p.window.n, p.axis, p.start, p.boundary, fill), y.dtype)
+            x = y
+
+
+def _planes(arrays: Sequence[np.ndarray], down: Pass | None, along: Pass | None) -> tuple[Sequence[np.ndarray], int]:
+    """Both arrays with the axis of `down` last but one and of `along` last, and how many channels make a row."""
+    shape = arrays[0].shape
+    if down is not None and along is not None and down.axis + 2 == along.axis + 1 == len(shape):
+        return arrays, 1
+    if len(shape) == 1:
+        return [a[None] for a in arrays], 1
+    chosen = [p.axis for p in (down, along) if p is not None]
+    group = 1
+    if all(a.flags.c_contiguous for a in arrays):  # what lies beside an axis is one axis, or channels
+        if along is None:
+            axis = chosen[0]
+            shape = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+            return [a.reshape(shape) for a in arrays], 1
+        group = math.prod(shape[along.axis + 1 :])
+        line = math.prod(shape[along.axis :])
+        if down is None:
+            return [a.reshape(-1, line) for a in arrays], group
+        shape = *shape[: along.axis], line
+        arrays = [a.reshape(shape) for a in arrays]
+    order = [axis for axis in range(len(shape)) if axis not in chosen]
+    order = [*order, *chosen] if along is not None else [*order[:-1], *chosen, order[-1]]
+    return [a.transpose(order) for a in arrays], group
