@@ -3,7 +3,7 @@
 - `dtypes`: which kernel serves a dtype, and arrays in the form a kernel reads
 - `windows`: modes, as windows of the full result
 - `lines`: one-dimensional work along an axis
-- `planes`: two-dimensional work
+- `grids`: work in two dimensions and more
 - `method`: which way is fastest, by a cost model
 - `spectral`: overlap-save and the FFT
 - `rank`: kernels that are an outer product
