@@ -10,14 +10,9 @@ from . import _runtime
 from ._plan import grids
 from ._plan import method as costs
 from ._plan.dtypes import correlate_kernel, native, output, takes
+from ._plan.neighbourhood import MODES
 
 __all__ = ["filter2d", "sep_filter2d"]
-
-# SciPy's names of boundaries -> the plan's
-_MODES = {
-    "reflect": "symm", "grid-mirror": "symm", "constant": "fill", "grid-constant": "fill", "nearest": "nearest",
-    "mirror": "mirror", "wrap": "wrap", "grid-wrap": "wrap",
-}  # fmt: skip
 
 # Kernels that read and write pixels and sum in float32.
 _PIXELS = {"u1": "u8_f32", "i1": "i8_f32", "u2": "u16_f32", "i2": "i16_f32"}
@@ -209,9 +204,9 @@ def _filter(
     if image.dtype.kind not in "biuf" or image.dtype.itemsize > 8:
         raise TypeError(f"image has dtype {image.dtype}; it needs real numbers of at most 64 bits")
     try:
-        boundary = _MODES[mode]
+        boundary = MODES[mode]
     except (KeyError, TypeError):
-        raise ValueError(f"mode is {mode!r}; use one of {', '.join(map(repr, _MODES))}") from None
+        raise ValueError(f"mode is {mode!r}; use one of {', '.join(map(repr, MODES))}") from None
     result = np.dtype(image.dtype if dtype is None else dtype).newbyteorder("=")
     if result.kind not in "biuf" or result.itemsize > 8:
         raise TypeError(f"dtype is {result}; it needs real numbers of at most 64 bits")

@@ -88,18 +88,22 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
  *   line:  FC_LINE accumulators, FC_PANEL taps held, one loaded vector
- *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap */
+ *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap
+ *   layer: 6 x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element */
 #if FC_REGISTERS == 32
+#define FC_WIDE 4
 #define FC_LINE (FC_COMPLEX ? 8 : 16)
 #define FC_PANEL 4
 #define FC_ROWS 4
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
 #else
+#define FC_WIDE 2
 #define FC_LINE (FC_COMPLEX ? 4 : 8)
 #define FC_PANEL (FC_COMPLEX ? 2 : 4)
 #define FC_ROWS (FC_COMPLEX ? 2 : 4)
 #define FC_COLUMNS 2
 #endif
+
 
 #if FC_VECTOR
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
@@ -125,6 +129,18 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
     fc_vec v = *(const fc_vec_unaligned *) p;
     FC_HOLD(v);
     return v;
+}
+
+/* The same for a single use: it may become part of the instruction that uses it. */
+FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
+
+/* Asks for n elements that will be read soon. */
+FC_INLINE void fc_ahead(const fc_elem *p, ptrdiff_t n)
+{
+#if FC_VECTOR
+    for (ptrdiff_t i = 0; i < n; i += 64 / (int) sizeof(fc_elem))
+        __builtin_prefetch(p + i);
+#endif
 }
 
 #if FC_COMPLEX
@@ -165,6 +181,67 @@ FC_INLINE fc_acc fc_zero(void) { return FC_SPLAT((fc_real) 0); }
 FC_INLINE fc_tap fc_splat(fc_elem h) { fc_vec t = FC_SPLAT(h); FC_HOLD(t); return t; }
 FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
 FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
+#endif
+
+#if !FC_COMPLEX
+/* Transposes a square of vectors of 4 or 8 bytes a lane: each step deals the first half and the second like
+ * cards, and as many steps as a lane's number has bits bring every row to a column. */
+#if FC_VECTOR
+#if FC_BYTES == 64
+#define FC_DEALT4(i) i, i + 16, i + 1, i + 17, i + 2, i + 18, i + 3, i + 19, \
+    i + 4, i + 20, i + 5, i + 21, i + 6, i + 22, i + 7, i + 23
+#define FC_DEALT8(i) i, i + 8, i + 1, i + 9, i + 2, i + 10, i + 3, i + 11
+#elif FC_BYTES == 32
+#define FC_DEALT4(i) i, i + 8, i + 1, i + 9, i + 2, i + 10, i + 3, i + 11
+#define FC_DEALT8(i) i, i + 4, i + 1, i + 5
+#else
+#define FC_DEALT4(i) i, i + 4, i + 1, i + 5
+#define FC_DEALT8(i) i, i + 2
+#endif
+typedef int32_t fc_int4 __attribute__((vector_size(FC_BYTES)));
+typedef int64_t fc_int8 __attribute__((vector_size(FC_BYTES)));
+#if defined(__clang__)
+#define FC_DEAL(type, a, b, ...) ((fc_vec) __builtin_shufflevector((type) (a), (type) (b), __VA_ARGS__))
+#else
+#define FC_DEAL(type, a, b, ...) ((fc_vec) __builtin_shuffle((type) (a), (type) (b), (type) {__VA_ARGS__}))
+#endif
+
+FC_INLINE void fc_transpose(fc_vec *v)
+{
+    enum { half = FC_LANES / 2 };
+    fc_vec dealt[FC_LANES];
+    for (int step = 1; step < FC_LANES; step *= 2) {
+        for (int i = 0; i < half; i++)
+            if (sizeof(fc_real) == 4) {
+                dealt[2 * i] = FC_DEAL(fc_int4, v[i], v[i + half], FC_DEALT4(0));
+                dealt[2 * i + 1] = FC_DEAL(fc_int4, v[i], v[i + half], FC_DEALT4(FC_BYTES / 8));
+            } else {
+                dealt[2 * i] = FC_DEAL(fc_int8, v[i], v[i + half], FC_DEALT8(0));
+                dealt[2 * i + 1] = FC_DEAL(fc_int8, v[i], v[i + half], FC_DEALT8(FC_BYTES / 16));
+            }
+        for (int i = 0; i < FC_LANES; i++)
+            v[i] = dealt[i];
+    }
+}
+#else
+FC_INLINE void fc_transpose(fc_vec *v) { (void) v; }
+#endif
+#endif
+
+#if !FC_COMPLEX
+/* What a layer does to its finished sums: 1 relu, 2 sigmoid, 3 tanh. NaN stays NaN. */
+FC_INLINE void fc_activate(fc_elem *v, ptrdiff_t n, int function)
+{
+    if (function == 1)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = v[i] < 0 ? 0 : v[i];
+    else if (function == 2)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fc_elem) (1 / (1 + (sizeof(fc_elem) == 4 ? expf((float) -v[i]) : exp((double) -v[i]))));
+    else if (function == 3)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fc_elem) (sizeof(fc_elem) == 4 ? tanhf((float) v[i]) : tanh((double) v[i]));
+}
 #endif
 
 /* Whether every value is finite: only such a value times zero is zero. */

@@ -116,6 +116,10 @@ def _grid_work(points: list[int], itemsize: int) -> float:
 
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
+    if x.dtype == taps.dtype and x.dtype.kind in "fc" and x.flags.forc:
+        power = float(np.vdot(x, x).real) * float(np.vdot(taps, taps).real) * float(points * taps.size) ** 2
+        if power < float(np.finfo(x.dtype).max) / 64 and not fill:
+            return ""  # one look at the numbers: no sum in the transform is larger than the root of this
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
     reach = largest * _largest(taps)
     if x.dtype.kind in "fc" or taps.dtype.kind in "fc":

@@ -20,11 +20,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import product
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-BATCH_BYTES = 1 << 18  # of one batch of blocks: with its transform it stays in L2
+BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
+BATCH = 8  # blocks of a batch at least: transforms are SIMD across them
 
 
 @functools.cache
@@ -42,8 +43,12 @@ Batch = TypeVar("Batch")
 def transforms(complex_: bool, axes: tuple[int, ...], workers: int = 1) -> tuple[Transform, Transform]:
     """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft, on one thread, where it is missing."""
     fft = engine()
+    options: dict[str, Any] = {} if fft is np.fft else {"workers": workers}
+    if axes == (-1,):  # the plain functions look at less before they begin
+        one, other = (fft.fft, fft.ifft) if complex_ else (fft.rfft, fft.irfft)
+        return (lambda x, shape: one(x, shape[0], **options)), (lambda x, shape: other(x, shape[0], **options))
     forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
-    options = {"axes": axes} if fft is np.fft else {"axes": axes, "workers": workers}
+    options["axes"] = axes
     return (lambda x, shape: forward(x, s=shape, **options)), (lambda x, shape: inverse(x, s=shape, **options))
 
 
@@ -134,7 +139,7 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     blocks = -(-count // step)
     forth, back = transforms(dtype.kind == "c", (-1,))
     spectrum = forth(taps[::-1].copy(), (points,))
-    at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
+    at_once = max(BATCH, BATCH_BYTES // (points * dtype.itemsize))
     many = max(1, at_once // blocks)
 
     def work(batch: tuple[int, int]) -> None:
@@ -142,7 +147,9 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
         rows, here, first = x[line : line + many], min(at_once, blocks - block), block * step
         samples = _stretch(rows, start + first, here * step + size - 1, n, dtype)
         windows = np.lib.stride_tricks.sliding_window_view(samples, points, axis=1)[:, ::step]
-        y = back(forth(windows, (points,)) * spectrum, (points,))[..., size - 1 :]
+        spectra = forth(windows, (points,))
+        spectra *= spectrum
+        y = back(spectra, (points,))[..., size - 1 :]
         to = out[line : line + many, first : first + here * step]
         _put(to, y.reshape(len(rows), here * step)[:, : to.shape[1]])
 
@@ -155,15 +162,13 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,))
+    spectrum = forth(taps[::-1], (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
 
     def work(line: int) -> None:
-        rows = x[line : line + at_once]
-        together = np.zeros((len(rows) + 1, points), dtype)  # transforms of several lines are SIMD across them
-        together[0, : len(taps)] = taps[::-1]
-        together[1:, : x.shape[1]] = rows
-        spectra = forth(together, (points,))
-        y = back(spectra[1:] * spectra[0], (points,))
+        spectra = forth(x[line : line + at_once].astype(dtype, copy=False), (points,))
+        spectra *= spectrum
+        y = back(spectra, (points,))
         to = out[line : line + at_once]
         to[:, :low] = to[:, high:] = 0
         _put(to[:, low:high], y[:, first + low : first + high])
@@ -210,7 +215,9 @@ def tiles(x: Stretches, kernel: np.ndarray, out: np.ndarray, points: tuple[int, 
         first = np.array(place[1:])
         size = np.minimum(step, out.shape[1:] - first)
         some = slice(place[0], place[0] + at_once)
-        y = back(forth(x(some, tuple(first), tuple(size + reach)), points) * spectrum, points)
+        spectra = forth(x(some, tuple(first), tuple(size + reach)), points)
+        spectra *= spectrum
+        y = back(spectra, points)
         _put(out[some][_box(first, first + size)], y[_box(reach, reach + size)])
 
     share_out(work, product(*(range(0, n, m) for n, m in zip(out.shape, (at_once, *step), strict=True))), workers)

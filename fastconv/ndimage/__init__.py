@@ -1,0 +1,3 @@
+"""Filters of N-dimensional arrays, as `scipy.ndimage`."""
+
+__all__: list[str] = []
