@@ -51,7 +51,9 @@ ORDERED = ("u8", "i16", "i32", "i64")
 # page -> the element types it is compiled for
 PAGES = {
     "correlate": tuple(name for name in TYPES if name not in ("i16", "i32", "i64")),
+    "depthwise": ("f32", "f64"),
     "extrema": ORDERED,
+    "layer": ("f32", "f64"),
     "ranks": ORDERED,
     "separable": ("f32", "f64", "u8", "u16"),
 }

@@ -1,11 +1,13 @@
 """Convolution for NumPy arrays on CPUs, as fast as the machine can."""
 
-from . import image, kernels, ndimage
+from . import image, kernels, ndimage, nn
 from ._convolve import convolve, convolve2d, correlate, correlate2d
+from ._plan.sizes import ShapeError
 from ._runtime import get_workers, set_workers, show_config
 from ._version import __version__
 
 __all__ = [
+    "ShapeError",
     "__version__",
     "convolve",
     "convolve2d",
@@ -15,6 +17,7 @@ __all__ = [
     "image",
     "kernels",
     "ndimage",
+    "nn",
     "set_workers",
     "show_config",
 ]

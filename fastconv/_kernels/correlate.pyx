@@ -32,9 +32,9 @@ from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .tiles cimport CONVERTS, LANES, ROWS, Plane, all_finite, elem, elem_in, elem_out, line, plane, read, write
+from .tiles cimport CONVERTS, LANES, ROWS, all_finite, correlate_plane, elem, elem_in, elem_out, read, write
 
-cdef enum:              # numbers that _plan/planes.py names
+cdef enum:              # numbers that _plan/grids.py names
     FILL = 0            # v v | a b c d | v v
     WRAP = 1            # c d | a b c d | a b
     SYMM = 2            # b a | a b c d | d c
@@ -246,34 +246,8 @@ cdef inline char *output_plane(const Job *job, char *out, Py_ssize_t o) noexcept
 cdef void correlate_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h, Py_ssize_t planes,
                          Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw, const Py_ssize_t *offset, Py_ssize_t stride,
                          Py_ssize_t dilation, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
-    """out[rows, n] from rows of x by the tile that the kernel's shape asks for.
-
-    `step` holds the way from one plane of x to the next, and has room for planes x kh, which is made use of.
-    """
-    cdef Py_ssize_t r, s, p
-    cdef Plane k
-    if planes == 1 and kh == 1 and offset[kw - 1] == kw - 1:
-        for r in range(rows):
-            line(out + r * ldo, x + r * stride * ldx, h, kw, n)
-        return
-    k.h = h
-    k.step = step
-    k.offset = offset
-    k.columns = kw
-    if stride == 1:
-        # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
-        k.sections, k.rows = planes, kh
-        k.ldx, k.ldo = dilation * ldx, dilation * ldo
-        for r in range(min(dilation, rows)):
-            plane(out + r * ldo, x + r * ldx, &k, (rows - r + dilation - 1) // dilation, n)
-    else:
-        k.sections, k.rows = planes * kh, 1
-        k.ldx, k.ldo = stride * ldx, ldo
-        for s in range(planes - 1, -1, -1):
-            step[s * kh + kh - 1] = step[s] - (kh - 1) * dilation * ldx
-            for p in range(kh - 1):
-                step[s * kh + p] = dilation * ldx
-        plane(out, x, &k, rows, n)
+    """`correlate_plane`, compiled once for all that call it."""
+    correlate_plane(out, ldo, x, ldx, h, planes, step, kh, kw, offset, stride, dilation, rows, n)
 
 
 cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:

@@ -92,18 +92,22 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
  *   line:  FC_LINE accumulators, FC_PANEL taps held, one loaded vector
- *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap */
+ *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap
+ *   layer: 6 x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element */
 #if FC_REGISTERS == 32
+#define FC_WIDE 4
 #define FC_LINE (FC_COMPLEX ? 8 : 16)
 #define FC_PANEL 4
 #define FC_ROWS 4
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
 #else
+#define FC_WIDE 2
 #define FC_LINE (FC_COMPLEX ? 4 : 8)
 #define FC_PANEL (FC_COMPLEX ? 2 : 4)
 #define FC_ROWS (FC_COMPLEX ? 2 : 4)
 #define FC_COLUMNS 2
 #endif
+
 
 #if FC_VECTOR
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
@@ -133,6 +137,18 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
     fc_vec v = *(const fc_vec_unaligned *) p;
     FC_HOLD(v);
     return v;
+}
+
+/* The same for a single use: it may become part of the instruction that uses it. */
+FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
+
+/* Asks for n elements that will be read soon. */
+FC_INLINE void fc_ahead(const fc_elem *p, ptrdiff_t n)
+{
+#if FC_VECTOR
+    for (ptrdiff_t i = 0; i < n; i += 64 / (int) sizeof(fc_elem))
+        __builtin_prefetch(p + i);
+#endif
 }
 
 #if FC_COMPLEX
@@ -172,102 +188,69 @@ typedef fc_vec fc_acc, fc_tap;
 FC_INLINE fc_acc fc_zero(void) { return FC_SPLAT((fc_real) 0); }
 FC_INLINE fc_tap fc_splat(fc_elem h) { fc_vec t = FC_SPLAT(h); FC_HOLD(t); return t; }
 FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
-
 FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
-
-/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
-FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
-
-#if FC_VECTOR
-#define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
-#define FC_CONVERT(v, type) __builtin_convertvector(v, type)
-#else
-#define FC_CONVERT(v, type) ((type) (v))
 #endif
 
-/* Sums over a divisor. Integers are multiplied by 2^(16 + shift) / divisor instead, and cut off. */
-#if FC_INTEGER
+#if !FC_COMPLEX
+/* Transposes a square of vectors of 4 or 8 bytes a lane: each step deals the first half and the second like
+ * cards, and as many steps as a lane's number has bits bring every row to a column. */
 #if FC_VECTOR
-typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#if FC_BYTES == 64
+#define FC_DEALT4(i) i, i + 16, i + 1, i + 17, i + 2, i + 18, i + 3, i + 19, \
+    i + 4, i + 20, i + 5, i + 21, i + 6, i + 22, i + 7, i + 23
+#define FC_DEALT8(i) i, i + 8, i + 1, i + 9, i + 2, i + 10, i + 3, i + 11
+#elif FC_BYTES == 32
+#define FC_DEALT4(i) i, i + 8, i + 1, i + 9, i + 2, i + 10, i + 3, i + 11
+#define FC_DEALT8(i) i, i + 4, i + 1, i + 5
 #else
-typedef uint32_t fc_whole;
+#define FC_DEALT4(i) i, i + 4, i + 1, i + 5
+#define FC_DEALT8(i) i, i + 2
 #endif
-FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift)
+typedef int32_t fc_int4 __attribute__((vector_size(FC_BYTES)));
+typedef int64_t fc_int8 __attribute__((vector_size(FC_BYTES)));
+#if defined(__clang__)
+#define FC_DEAL(type, a, b, ...) ((fc_vec) __builtin_shufflevector((type) (a), (type) (b), __VA_ARGS__))
+#else
+#define FC_DEAL(type, a, b, ...) ((fc_vec) __builtin_shuffle((type) (a), (type) (b), (type) {__VA_ARGS__}))
+#endif
+
+FC_INLINE void fc_transpose(fc_vec *v)
 {
-    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(factor, fc_whole) >> 16 >> shift, fc_vec);
-}
-#else
-FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift) { (void) shift; return sum / divisor; }
-#endif
-
-/* Sums in float64 beside those of a narrower type: half the lanes in a register. */
-#if FC_VECTOR
-typedef FC_BESIDE(double, FC_BYTES) fc_wide;
-typedef FC_BESIDE(fc_real, FC_BYTES / sizeof(double) * sizeof(fc_real)) fc_half;
-typedef fc_half fc_half_unaligned __attribute__((aligned(1), may_alias));
-#define FC_WIDE_LANES (FC_BYTES / (int) sizeof(double))
-FC_INLINE fc_wide fc_wide_splat(double v) { return v - (fc_wide) {0}; }
-#define FC_HALF(p) (*(fc_half_unaligned *) (p))
-#else
-typedef double fc_wide;
-typedef fc_real fc_half;
-#define FC_WIDE_LANES 1
-FC_INLINE fc_wide fc_wide_splat(double v) { return v; }
-#define FC_HALF(p) (*(p))
-#endif
-FC_INLINE fc_half fc_half_load(const fc_elem *p) { return FC_HALF((fc_elem *) p); }
-FC_INLINE fc_wide fc_widen(fc_half v) { return FC_CONVERT(v, fc_wide); }
-FC_INLINE fc_wide fc_wide_mul_add(fc_wide a, fc_wide x, fc_wide h) { fc_wide p = x * h; FC_HOLD(p); return a + p; }
-
-/* Stores sums cut off to whole numbers, of less than 32 bits. */
-FC_INLINE void fc_store_whole(fc_elem *p, fc_wide a)
-{
-#if FC_VECTOR
-    typedef FC_BESIDE(int32_t, FC_WIDE_LANES * 4) whole;
-    FC_HALF(p) = FC_CONVERT(FC_CONVERT(a, whole), fc_half);
-#else
-    *p = (fc_elem) (int32_t) a;
-#endif
-}
-
-/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0. */
-FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
-{
-    const fc_real big = (fc_real) 12582912;     /* adding 3 * 2^22 rounds a float to a whole number */
-    int any = 0;
-#if FC_VECTOR
-    typedef FC_BESIDE(int64_t, FC_BYTES) bits;
-    bits found = {0};
-    fc_vec high = FC_SPLAT(doubt), low = -high;
-    for (int i = 0; i < n; i += FC_LANES) {
-        fc_vec x = fc_load(v + i), whole = x + big - big, off = x - whole;
-        found |= (bits) ((off <= high) & (off >= low) & (whole != 0));
+    enum { half = FC_LANES / 2 };
+    fc_vec dealt[FC_LANES];
+    for (int step = 1; step < FC_LANES; step *= 2) {
+        for (int i = 0; i < half; i++)
+            if (sizeof(fc_real) == 4) {
+                dealt[2 * i] = FC_DEAL(fc_int4, v[i], v[i + half], FC_DEALT4(0));
+                dealt[2 * i + 1] = FC_DEAL(fc_int4, v[i], v[i + half], FC_DEALT4(FC_BYTES / 8));
+            } else {
+                dealt[2 * i] = FC_DEAL(fc_int8, v[i], v[i + half], FC_DEALT8(0));
+                dealt[2 * i + 1] = FC_DEAL(fc_int8, v[i], v[i + half], FC_DEALT8(FC_BYTES / 16));
+            }
+        for (int i = 0; i < FC_LANES; i++)
+            v[i] = dealt[i];
     }
-    for (int i = 0; i < FC_BYTES / 8; i++)
-        any |= found[i] != 0;
+}
 #else
-    for (int i = 0; i < n; i++) {
-        fc_real whole = v[i] + big - big, off = v[i] - whole;
-        any |= off <= doubt && off >= -doubt && whole != 0;
-    }
+FC_INLINE void fc_transpose(fc_vec *v) { (void) v; }
 #endif
-    return any;
-}
 #endif
 
-/* A number cut off to 64 bits; one below 0 wraps. */
-FC_INLINE uint64_t fc_whole64(double v)
+#if !FC_COMPLEX
+/* What a layer does to its finished sums: 1 relu, 2 sigmoid, 3 tanh. NaN stays NaN. */
+FC_INLINE void fc_activate(fc_elem *v, ptrdiff_t n, int function)
 {
-    const double half = 9223372036854775808.0;
-    return v < half ? (uint64_t) (int64_t) v : (uint64_t) (int64_t) (v - half) ^ (uint64_t) 1 << 63;
+    if (function == 1)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = v[i] < 0 ? 0 : v[i];
+    else if (function == 2)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fc_elem) (1 / (1 + (sizeof(fc_elem) == 4 ? expf((float) -v[i]) : exp((double) -v[i]))));
+    else if (function == 3)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fc_elem) (sizeof(fc_elem) == 4 ? tanhf((float) v[i]) : tanh((double) v[i]));
 }
-
-/* Asks for n bytes that will be read soon. */
-FC_INLINE void fc_fetch(const char *p, ptrdiff_t n)
-{
-    for (ptrdiff_t i = 0; i < n; i += 64)
-        FC_PREFETCH(p + i);
-}
+#endif
 
 /* Whether every value is finite: only such a value times zero is zero. */
 FC_INLINE int fc_all_finite(const fc_elem *p, ptrdiff_t n)
@@ -369,6 +352,101 @@ FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return a < b ? a : b; }
 #define fc_keys fc_key
 #define fc_numbers fc_number
 #endif
+#endif
+
+#if !FC_COMPLEX
+/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
+FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
+
+#if FC_VECTOR
+#define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
+#define FC_CONVERT(v, type) __builtin_convertvector(v, type)
+#else
+#define FC_CONVERT(v, type) ((type) (v))
+#endif
+
+/* Sums over a divisor. Integers are multiplied by 2^(16 + shift) / divisor instead, and cut off. */
+#if FC_INTEGER
+#if FC_VECTOR
+typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#else
+typedef uint32_t fc_whole;
+#endif
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift)
+{
+    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(factor, fc_whole) >> 16 >> shift, fc_vec);
+}
+#else
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift) { (void) shift; return sum / divisor; }
+#endif
+
+/* Sums in float64 beside those of a narrower type: half the lanes in a register. */
+#if FC_VECTOR
+typedef FC_BESIDE(double, FC_BYTES) fc_wide;
+typedef FC_BESIDE(fc_real, FC_BYTES / sizeof(double) * sizeof(fc_real)) fc_half;
+typedef fc_half fc_half_unaligned __attribute__((aligned(1), may_alias));
+#define FC_WIDE_LANES (FC_BYTES / (int) sizeof(double))
+FC_INLINE fc_wide fc_wide_splat(double v) { return v - (fc_wide) {0}; }
+#define FC_HALF(p) (*(fc_half_unaligned *) (p))
+#else
+typedef double fc_wide;
+typedef fc_real fc_half;
+#define FC_WIDE_LANES 1
+FC_INLINE fc_wide fc_wide_splat(double v) { return v; }
+#define FC_HALF(p) (*(p))
+#endif
+FC_INLINE fc_half fc_half_load(const fc_elem *p) { return FC_HALF((fc_elem *) p); }
+FC_INLINE fc_wide fc_widen(fc_half v) { return FC_CONVERT(v, fc_wide); }
+FC_INLINE fc_wide fc_wide_mul_add(fc_wide a, fc_wide x, fc_wide h) { fc_wide p = x * h; FC_HOLD(p); return a + p; }
+
+/* Stores sums cut off to whole numbers, of less than 32 bits. */
+FC_INLINE void fc_store_whole(fc_elem *p, fc_wide a)
+{
+#if FC_VECTOR
+    typedef FC_BESIDE(int32_t, FC_WIDE_LANES * 4) whole;
+    FC_HALF(p) = FC_CONVERT(FC_CONVERT(a, whole), fc_half);
+#else
+    *p = (fc_elem) (int32_t) a;
+#endif
+}
+
+/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0. */
+FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
+{
+    const fc_real big = (fc_real) 12582912;     /* adding 3 * 2^22 rounds a float to a whole number */
+    int any = 0;
+#if FC_VECTOR
+    typedef FC_BESIDE(int64_t, FC_BYTES) bits;
+    bits found = {0};
+    fc_vec high = FC_SPLAT(doubt), low = -high;
+    for (int i = 0; i < n; i += FC_LANES) {
+        fc_vec x = fc_load(v + i), whole = x + big - big, off = x - whole;
+        found |= (bits) ((off <= high) & (off >= low) & (whole != 0));
+    }
+    for (int i = 0; i < FC_BYTES / 8; i++)
+        any |= found[i] != 0;
+#else
+    for (int i = 0; i < n; i++) {
+        fc_real whole = v[i] + big - big, off = v[i] - whole;
+        any |= off <= doubt && off >= -doubt && whole != 0;
+    }
+#endif
+    return any;
+}
+
+/* A number cut off to 64 bits; one below 0 wraps. */
+FC_INLINE uint64_t fc_whole64(double v)
+{
+    const double half = 9223372036854775808.0;
+    return v < half ? (uint64_t) (int64_t) v : (uint64_t) (int64_t) (v - half) ^ (uint64_t) 1 << 63;
+}
+
+/* Asks for n bytes that will be read soon. */
+FC_INLINE void fc_fetch(const char *p, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i += 64)
+        FC_PREFETCH(p + i);
+}
 #endif
 
 #endif

@@ -219,3 +219,37 @@ cdef inline void plane(elem *out, const elem *x, const Plane *k, Py_ssize_t rows
     while r < rows:
         plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, 1)
         r += 1
+
+
+cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h,
+                                 Py_ssize_t planes, Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw,
+                                 const Py_ssize_t *offset, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t rows,
+                                 Py_ssize_t n) noexcept nogil:
+    """out[rows, n] from rows of x by the tile that the kernel's shape asks for.
+
+    `step` holds the way from one plane of x to the next, and has room for planes x kh, which is made use of.
+    """
+    cdef Py_ssize_t r, s, p
+    cdef Plane k
+    if planes == 1 and kh == 1 and offset[kw - 1] == kw - 1:
+        for r in range(rows):
+            line(out + r * ldo, x + r * stride * ldx, h, kw, n)
+        return
+    k.h = h
+    k.step = step
+    k.offset = offset
+    k.columns = kw
+    if stride == 1:
+        # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
+        k.sections, k.rows = planes, kh
+        k.ldx, k.ldo = dilation * ldx, dilation * ldo
+        for r in range(min(dilation, rows)):
+            plane(out + r * ldo, x + r * ldx, &k, (rows - r + dilation - 1) // dilation, n)
+    else:
+        k.sections, k.rows = planes * kh, 1
+        k.ldx, k.ldo = stride * ldx, ldo
+        for s in range(planes - 1, -1, -1):
+            step[s * kh + kh - 1] = step[s] - (kh - 1) * dilation * ldx
+            for p in range(kh - 1):
+                step[s * kh + p] = dilation * ldx
+        plane(out, x, &k, rows, n)
