@@ -27,10 +27,10 @@ from libc.string cimport memmove
 
 from fastconv import _machine
 
-from .boundary cimport NOWHERE, source
+from .frame cimport Frame, Span, outside, pack, plain, span
 from .numbers cimport OWN, put, size, take
 from .passes cimport MEAN, WIDE, Pass, mean_columns, mean_row, mend, weigh
-from .tiles cimport LANES, elem, fetch
+from .tiles cimport LANES, elem
 
 cdef enum:
     MAX_BATCH = 64              # dimensions of a batch of planes
@@ -43,16 +43,14 @@ cdef enum:
     PAGE = 64                   # scratch areas start on a cache line
 
 cdef struct Job:
-    const char *x               # the first plane, and its rows and columns
+    Frame frame                 # of the first plane
+    const char *x
     char *out
     Py_ssize_t rows, columns    # of both
-    Py_ssize_t xs0, xs1         # strides in bytes
-    Py_ssize_t os0, os1
-    int x_type, out_type        # as numbers.pxd counts them
-    Py_ssize_t group            # interleaved channels: columns j and j + group are neighbours
+    Py_ssize_t os0, os1         # strides in bytes
+    int out_type
     Pass down, along
     Py_ssize_t *offset          # [taps of the second pass]: where they stand in a row
-    Py_ssize_t batch
     int batch_ndim
     Py_ssize_t batch_shape[MAX_BATCH]
     Py_ssize_t batch_xs[MAX_BATCH]
@@ -61,7 +59,6 @@ cdef struct Job:
     Py_ssize_t height, width    # of a strip of the output
     Py_ssize_t strips_down, strips_across
     Py_ssize_t step             # rows at a time
-    Py_ssize_t ld               # of scratch rows, in elements
     # where the parts of a thread's scratch memory start, in bytes
     Py_ssize_t packed_at, middle_at, tails_at, line_at, scratch_bytes
 
@@ -72,50 +69,6 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
 
 cdef inline Py_ssize_t reach(const Pass *p) noexcept nogil:
     return p.n - 1 if p.n else 0
-
-
-# --- packing --------------------------------------------------------------------------------------------
-
-cdef inline Py_ssize_t column_source(const Job *job, Py_ssize_t j) noexcept nogil:
-    """The same for a column, whose channels do not mix."""
-    cdef Py_ssize_t channel, pixel
-    if 0 <= j < job.columns:
-        return j
-    channel = j % job.group
-    if channel < 0:
-        channel += job.group
-    pixel = source((j - channel) // job.group, job.columns // job.group, job.along.boundary)
-    return NOWHERE if pixel == NOWHERE else pixel * job.group + channel
-
-
-cdef inline void outside(elem *to, const Py_ssize_t *where, Py_ssize_t first, Py_ssize_t last, const Job *job,
-                         const char *row) noexcept nogil:
-    """Columns that lie outside; row: NULL for the fill value alone."""
-    cdef Py_ssize_t j
-    for j in range(first, last):
-        if where[j] == NOWHERE:
-            to[j] = job.along.fill
-        elif row != NULL:
-            take(job.x_type, to + j, row + where[j] * job.xs1, job.xs1, 1)
-
-
-cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-               Py_ssize_t low, Py_ssize_t high, Py_ssize_t n, const Py_ssize_t *where, elem *packed) noexcept nogil:
-    """Rows of the continued plane, of n columns of which low .. high-1 lie inside   OUT packed[rows, ld]."""
-    cdef Py_ssize_t i, j, at
-    cdef elem *to
-    for i in range(rows):
-        to = packed + i * job.ld
-        at = source(row + i, job.rows, job.down.boundary)
-        if at == NOWHERE:
-            for j in range(n):
-                to[j] = job.down.fill
-            continue
-        if at + 2 < job.rows:                       # the next rows of x, before they are asked for
-            fetch(x + (at + 2) * job.xs0 + (column + low) * job.xs1, (high - low) * job.xs1)
-        outside(to, where, 0, low, job, x + at * job.xs0)
-        take(job.x_type, to + low, x + at * job.xs0 + (column + low) * job.xs1, job.xs1, high - low)
-        outside(to, where, high, n, job, x + at * job.xs0)
 
 
 # --- a strip --------------------------------------------------------------------------------------------
@@ -135,37 +88,35 @@ cdef void down(const Job *job, elem *out, Py_ssize_t ldo, const elem *x, Py_ssiz
 cdef void along(const Job *job, elem *out, const elem *x, Py_ssize_t n, char *scratch) noexcept nogil:
     cdef elem *spare = <elem *> (scratch + job.tails_at)
     if job.along.sum == MEAN:
-        mean_row(out, x, job.group, &job.along, n, spare, spare + job.ld)
+        mean_row(out, x, job.frame.group, &job.along, n, spare, spare + job.frame.ld)
         return
-    weigh(out, 0, x, 0, job.group, &job.along, job.offset, 1, n)
+    weigh(out, 0, x, 0, job.frame.group, &job.along, job.offset, 1, n)
     if job.along.doubt > 0:
-        mend(out, x, job.group, &job.along, n)
+        mend(out, x, job.frame.group, &job.along, n)
 
 
-cdef void rows_down(const Job *job, char *out, const elem *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns,
-                    Py_ssize_t low, Py_ssize_t high, Py_ssize_t n, char *scratch) noexcept nogil:
-    """Both passes over some rows   IN x[rows + above, n], of which columns low .. high-1 lie inside   OUT out."""
+cdef void sweep(const Job *job, char *out, const elem *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns,
+                const Span *s, char *scratch) noexcept nogil:
+    """Both passes over some rows of a strip   IN x[rows + above, s.n]   OUT out[rows, columns]."""
     cdef elem *to = <elem *> (scratch + job.middle_at)
     cdef elem *line = <elem *> (scratch + job.line_at)
-    cdef const Py_ssize_t *where = <Py_ssize_t *> scratch
-    cdef Py_ssize_t i, ldz = job.ld
+    cdef Py_ssize_t i, ldz = job.frame.ld
     cdef bint staged = job.stage or columns < LANES
     if job.along.n == 0:
         if not staged:
             to, ldz = <elem *> out, job.os0 // <Py_ssize_t> sizeof(elem)
-        down(job, to, ldz, x, ldx, rows, n, scratch)
+        down(job, to, ldz, x, ldx, rows, s.n, scratch)
         if staged:
             for i in range(rows):
                 put(job.out_type, to + i * ldz, out + i * job.os0, job.os1, columns)
         return
     if job.down.n:
-        down(job, to, ldz, x, ldx, rows, n, scratch)
+        down(job, to, ldz, x, ldx, rows, s.n, scratch)
         for i in range(rows):
             if job.out_type != OWN:
-                put(job.out_type, to + i * ldz, <char *> line, size(job.out_type), n)
-                take(job.out_type, to + i * ldz, <char *> line, size(job.out_type), n)
-            outside(to + i * ldz, where, 0, low, job, NULL)
-            outside(to + i * ldz, where, high, n, job, NULL)
+                put(job.out_type, to + i * ldz, <char *> line, size(job.out_type), s.n)
+                take(job.out_type, to + i * ldz, <char *> line, size(job.out_type), s.n)
+            outside(&job.frame, to + i * ldz, s, NULL)
         x, ldx = to, ldz
     for i in range(rows):
         if staged:
@@ -179,10 +130,11 @@ cdef void strip(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
     """Strip `number` of the batch's planes."""
     cdef const char *x = job.x
     cdef char *out = job.out
+    cdef const Frame *f = &job.frame
     cdef Py_ssize_t first_column = number % job.strips_across * job.width, first_row, b, i, done = 0, kept = 0
-    cdef Py_ssize_t row, column, rows, columns, above, width, n, low, high
+    cdef Py_ssize_t row, rows, columns, above = reach(&job.down)
+    cdef Span s
     cdef char *to
-    cdef Py_ssize_t *where = <Py_ssize_t *> scratch
     cdef elem *packed = <elem *> (scratch + job.packed_at)
     b = number // job.strips_across
     first_row = b % job.strips_down * job.height
@@ -193,30 +145,23 @@ cdef void strip(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         b //= job.batch_shape[i]
 
     columns = min(job.width, job.columns - first_column)
-    column = first_column + job.along.start * job.group
-    above, width = reach(&job.down), columns + reach(&job.along) * job.group
-    n = max(columns, LANES) + width - columns
-    low, high = min(max(-column, 0), width), min(max(job.columns - column, 0), width)
-    for i in range(n):
-        if not low <= i < high:
-            where[i] = column_source(job, column + i) if i < width else NOWHERE
-
+    span(f, first_column + job.along.start * f.group, columns, reach(&job.along) * f.group,
+         <Py_ssize_t *> scratch, &s)
     while done < job.height and first_row + done < job.rows:
         row = first_row + done
         rows = min(job.step, job.rows - row, job.height - done)
         row += job.down.start
         to = out + (first_row + done) * job.os0 + first_column * job.os1
-        if (not job.pack and columns >= LANES and low == 0 and high == width
-                and row >= 0 and rows + above <= job.rows - row):
-            rows_down(job, to, <const elem *> (x + row * job.xs0 + column * job.xs1),
-                      job.xs0 // <Py_ssize_t> sizeof(elem), rows, columns, low, high, n, scratch)
+        if not job.pack and s.low == 0 and s.high == s.n and row >= 0 and rows + above <= job.rows - row:
+            sweep(job, to, <const elem *> (x + row * f.xs0 + s.first * f.xs1),
+                  f.xs0 // <Py_ssize_t> sizeof(elem), rows, columns, &s, scratch)
             kept = 0
         else:
             if kept:
-                memmove(packed, packed + job.step * job.ld, above * job.ld * sizeof(elem))
-            pack(job, x, row + kept, column, rows + above - kept, low, high, n, where, packed + kept * job.ld)
+                memmove(packed, packed + job.step * f.ld, above * f.ld * sizeof(elem))
+            pack(f, x, row + kept, rows + above - kept, &s, packed + kept * f.ld)
             kept = above
-            rows_down(job, to, packed, job.ld, rows, columns, low, high, n, scratch)
+            sweep(job, to, packed, f.ld, rows, columns, &s, scratch)
         done += rows
 
 
@@ -224,7 +169,8 @@ cdef void strip(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
 
 cdef bint lay_out(Job *job) noexcept nogil:
     """Chooses the strips, and the scratch memory they need. False: out of memory."""
-    cdef Py_ssize_t above = reach(&job.down), beside = reach(&job.along) * job.group, item = sizeof(elem), i
+    cdef Py_ssize_t above = reach(&job.down), beside = reach(&job.along) * job.frame.group, item = sizeof(elem)
+    cdef Py_ssize_t i, ld
     job.step = ROWS
     if job.down.n and job.down.sum == MEAN:         # whole windows, as mean_strip adds them up
         job.step = up(ROWS, job.down.n)
@@ -237,18 +183,18 @@ cdef bint lay_out(Job *job) noexcept nogil:
     job.strips_down = (job.rows + job.height - 1) // job.height
 
     # a row that is a multiple of a page long would put all rows into the same few lines of the cache
-    job.ld = up(max(job.width, LANES) + beside, LANES) + LANES
-    job.packed_at = up(job.ld * sizeof(Py_ssize_t), PAGE)
-    job.middle_at = job.packed_at + up((job.step + above) * job.ld * item, PAGE)
-    job.tails_at = job.middle_at + up(job.step * job.ld * item, PAGE)
-    job.line_at = job.tails_at + up(max(job.down.n * WIDE * LANES, 2 * job.ld) * item, PAGE)
-    job.scratch_bytes = job.line_at + up(job.ld * 8, PAGE)
+    job.frame.ld = ld = up(max(job.width, LANES) + beside, LANES) + LANES
+    job.packed_at = up(ld * sizeof(Py_ssize_t), PAGE)
+    job.middle_at = job.packed_at + up((job.step + above) * ld * item, PAGE)
+    job.tails_at = job.middle_at + up(job.step * ld * item, PAGE)
+    job.line_at = job.tails_at + up(max(job.down.n * WIDE * LANES, 2 * ld) * item, PAGE)
+    job.scratch_bytes = job.line_at + up(ld * 8, PAGE)
 
     job.offset = <Py_ssize_t *> malloc(max(job.along.n, 1) * sizeof(Py_ssize_t))
     if job.offset == NULL:
         return False
     for i in range(job.along.n):
-        job.offset[i] = i * job.group
+        job.offset[i] = i * job.frame.group
     return True
 
 
@@ -265,6 +211,7 @@ cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, ch
 cdef int read_pass(Pass *p, object given) except -1:
     cdef cnp.ndarray numbers, exact
     p.n = p.start = p.boundary = 0
+    p.fill = 0
     if given is None:
         return 0
     p.sum, p.n, p.start, p.boundary, numbers, exact, p.shift = given
@@ -296,11 +243,13 @@ def separable(cnp.ndarray x not None, cnp.ndarray out not None, int x_type, int 
     read_pass(&job.down, down)
     read_pass(&job.along, along)
     job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
-    job.rows, job.columns = x.shape[d], x.shape[d + 1]
-    job.xs0, job.xs1 = x.strides[d], x.strides[d + 1]
-    job.os0, job.os1 = out.strides[d], out.strides[d + 1]
-    job.x_type, job.out_type = x_type, out_type
-    job.group = group
+    job.frame.rows = job.rows = x.shape[d]
+    job.frame.columns = job.columns = x.shape[d + 1]
+    job.frame.xs0, job.frame.xs1, job.frame.type = x.strides[d], x.strides[d + 1], x_type
+    job.frame.group = group
+    job.frame.boundary0, job.frame.fill0 = job.down.boundary, job.down.fill
+    job.frame.boundary1, job.frame.fill1 = job.along.boundary, job.along.fill
+    job.os0, job.os1, job.out_type = out.strides[d], out.strides[d + 1], out_type
     job.batch_ndim = d
     blocks = 1
     for i in range(d):
@@ -311,8 +260,7 @@ def separable(cnp.ndarray x not None, cnp.ndarray out not None, int x_type, int 
     work = blocks * job.rows * job.columns
     if work == 0:
         return
-    job.pack = (x_type != OWN or job.xs1 != sizeof(elem) or job.xs0 % <Py_ssize_t> sizeof(elem) != 0
-                or job.down.n > FEW)
+    job.pack = not plain(&job.frame) or job.down.n > FEW
     job.stage = out_type != OWN or job.os1 != sizeof(elem) or job.os0 % <Py_ssize_t> sizeof(elem) != 0
     work *= job.down.n + job.along.n
     try:

@@ -442,7 +442,7 @@ FC_INLINE uint64_t fc_whole64(double v)
 }
 
 /* Asks for n bytes that will be read soon. */
-FC_INLINE void fc_fetch(const char *p, ptrdiff_t n)
+FC_INLINE void fc_prefetch(const char *p, ptrdiff_t n)
 {
     for (ptrdiff_t i = 0; i < n; i += 64)
         FC_PREFETCH(p + i);

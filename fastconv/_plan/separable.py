@@ -15,7 +15,7 @@ import numpy as np
 from .. import _runtime
 from .._reference.separable import cut_off, mean
 from .dtypes import native, takes
-from .planes import BOUNDARIES
+from .grids import BOUNDARIES
 
 # numbers of _kernels/passes.pxd and numbers.pxd
 _FREE, _EVEN, _ODD, _MEAN = range(4)
