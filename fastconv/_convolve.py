@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _quick
-from ._plan import dtypes, lines, planes
+from ._plan import dtypes, grids, lines
 from ._plan.windows import numpy_mode, numpy_window
 
 __all__ = ["convolve", "convolve2d", "correlate", "correlate2d"]
@@ -492,7 +492,7 @@ def _plane(
     step = (1, 1) if backward else (min(stride[0], max(size[0], 1)), min(stride[1], max(size[1], 1)))
     count = (-(-size[0] // step[0]), -(-size[1] // step[1]))
     kernel = in2[::-1, ::-1] if flip else np.conj(in2)
-    y = planes.correlate(
+    y = grids.correlate(
         in1.astype(dtype, copy=False), kernel.astype(dtype, copy=False), (start[0], start[1]), count, boundary, fill,
         step, dilation, method, None if backward else out, workers,
     )  # fmt: skip

@@ -34,7 +34,7 @@ from fastconv import _machine
 
 from .tiles cimport CONVERTS, LANES, ROWS, all_finite, correlate_plane, elem, elem_in, elem_out, read, write
 
-cdef enum:              # numbers that _plan/planes.py names
+cdef enum:              # numbers that _plan/grids.py names
     FILL = 0            # v v | a b c d | v v
     WRAP = 1            # c d | a b c d | a b
     SYMM = 2            # b a | a b c d | d c

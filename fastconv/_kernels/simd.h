@@ -6,10 +6,11 @@
  *
  *     FC_REAL     the real type the arithmetic is done in: float, double, uint8_t ... uint64_t
  *     FC_COMPLEX  1 where an element is a pair (real, imaginary) of FC_REAL
+ *     FC_INTEGER  1 where FC_REAL is an integer
  *     FC_IN       the type of the input in memory   (an element, unless pixels are converted)
  *     FC_OUT      the type of the output in memory  (likewise; conversion rounds and saturates)
  *
- * Integers are unsigned here, so that sums wrap as NumPy's do and nothing is undefined; two's
+ * Integers that are summed are unsigned, so that sums wrap as NumPy's do and nothing is undefined; two's
  * complement makes the same code serve the signed types.
  *
  * Vectors are GCC/clang vector types, which the compiler lowers to SSE2, AVX2, AVX-512 or NEON; the code
@@ -28,6 +29,9 @@
 #endif
 #ifndef FC_COMPLEX
 #define FC_COMPLEX 0
+#endif
+#ifndef FC_INTEGER
+#define FC_INTEGER 0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -109,6 +113,9 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 
+/* Asks for the cache line that will be read soon; it may lie anywhere. */
+#define FC_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+
 /* Holds a value in a register: else the compiler repeats the load in every multiply-add that uses it. */
 #if defined(__AVX512F__)
 #define FC_HOLD(v) __asm__("" : "+v"(v))
@@ -121,6 +128,7 @@ FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 #endif
 #else
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { return n; }
+#define FC_PREFETCH(p) ((void) 0)
 #define FC_HOLD(v) ((void) 0)
 #endif
 
@@ -273,6 +281,173 @@ FC_INLINE fc_out fc_write(fc_elem v)
 #else
 FC_INLINE fc_elem fc_read(const fc_in *p) { return *p; }
 FC_INLINE fc_out fc_write(fc_elem v) { return v; }
+#endif
+
+#if FC_INTEGER
+/* Order.  Numbers of any kind are compared as integers of their width, their keys: the order of the keys is that
+ * of the numbers, or the reverse where every bit is flipped.
+ *
+ *     key = bits ^ flip                             integers; flip turns the sign bit where signs differ
+ *     key = bits ^ (bits < 0 ? HIGHEST : 0) ^ flip  floats, whose order below zero runs backward
+ *
+ * NaN has the highest key, whichever the direction. */
+#define FC_KEY_BITS (8 * (int) sizeof(fc_elem))
+#define FC_KEY_HIGHEST ((fc_elem) (UINTMAX_MAX >> (64 - FC_KEY_BITS + ((fc_elem) -1 < 0))))
+
+typedef struct {
+    fc_elem flip, infinity;     /* the bits of infinity; HIGHEST where there is none */
+} fc_order;
+
+FC_INLINE fc_elem fc_fold(fc_elem v) { return v ^ ((v >> (FC_KEY_BITS - 1)) & FC_KEY_HIGHEST); }
+
+FC_INLINE fc_elem fc_key(fc_elem v, fc_order order, int floating)
+{
+    if (!floating)
+        return v ^ order.flip;
+    return (v & FC_KEY_HIGHEST) > order.infinity ? FC_KEY_HIGHEST : fc_fold(v) ^ order.flip;
+}
+
+FC_INLINE fc_elem fc_number(fc_elem key, fc_order order, int floating)
+{
+    key ^= order.flip;
+    return floating ? fc_fold(key) : key;
+}
+
+#if FC_VECTOR
+#define FC_KEY_FOLD(v) ((v) ^ (((v) >> (FC_KEY_BITS - 1)) & FC_SPLAT(FC_KEY_HIGHEST)))
+
+/* The compiler knows a loop over lanes such as these: it is one instruction, or the few that are needed. */
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b)
+{
+    fc_vec r;
+    for (int i = 0; i < FC_LANES; i++)
+        r[i] = a[i] > b[i] ? a[i] : b[i];
+    return r;
+}
+
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b)
+{
+    fc_vec r;
+    for (int i = 0; i < FC_LANES; i++)
+        r[i] = a[i] < b[i] ? a[i] : b[i];
+    return r;
+}
+
+FC_INLINE fc_vec fc_keys(fc_vec v, fc_order order, int floating)
+{
+    fc_vec flip = FC_SPLAT(order.flip), highest = FC_SPLAT(FC_KEY_HIGHEST);
+    if (!floating)
+        return v ^ flip;
+    fc_vec nan = (fc_vec) ((v & highest) > FC_SPLAT(order.infinity));
+    return ((FC_KEY_FOLD(v) ^ flip) & ~nan) | (highest & nan);
+}
+
+FC_INLINE fc_vec fc_numbers(fc_vec keys, fc_order order, int floating)
+{
+    keys ^= FC_SPLAT(order.flip);
+    return floating ? FC_KEY_FOLD(keys) : keys;
+}
+#else
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b) { return a > b ? a : b; }
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return a < b ? a : b; }
+#define fc_keys fc_key
+#define fc_numbers fc_number
+#endif
+#endif
+
+#if !FC_COMPLEX
+/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
+FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
+
+#if FC_VECTOR
+#define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
+#define FC_CONVERT(v, type) __builtin_convertvector(v, type)
+#else
+#define FC_CONVERT(v, type) ((type) (v))
+#endif
+
+/* Sums over a divisor. Integers are multiplied by 2^(16 + shift) / divisor instead, and cut off. */
+#if FC_INTEGER
+#if FC_VECTOR
+typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#else
+typedef uint32_t fc_whole;
+#endif
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift)
+{
+    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(factor, fc_whole) >> 16 >> shift, fc_vec);
+}
+#else
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift) { (void) shift; return sum / divisor; }
+#endif
+
+/* Sums in float64 beside those of a narrower type: half the lanes in a register. */
+#if FC_VECTOR
+typedef FC_BESIDE(double, FC_BYTES) fc_wide;
+typedef FC_BESIDE(fc_real, FC_BYTES / sizeof(double) * sizeof(fc_real)) fc_half;
+typedef fc_half fc_half_unaligned __attribute__((aligned(1), may_alias));
+#define FC_WIDE_LANES (FC_BYTES / (int) sizeof(double))
+FC_INLINE fc_wide fc_wide_splat(double v) { return v - (fc_wide) {0}; }
+#define FC_HALF(p) (*(fc_half_unaligned *) (p))
+#else
+typedef double fc_wide;
+typedef fc_real fc_half;
+#define FC_WIDE_LANES 1
+FC_INLINE fc_wide fc_wide_splat(double v) { return v; }
+#define FC_HALF(p) (*(p))
+#endif
+FC_INLINE fc_half fc_half_load(const fc_elem *p) { return FC_HALF((fc_elem *) p); }
+FC_INLINE fc_wide fc_widen(fc_half v) { return FC_CONVERT(v, fc_wide); }
+FC_INLINE fc_wide fc_wide_mul_add(fc_wide a, fc_wide x, fc_wide h) { fc_wide p = x * h; FC_HOLD(p); return a + p; }
+
+/* Stores sums cut off to whole numbers, of less than 32 bits. */
+FC_INLINE void fc_store_whole(fc_elem *p, fc_wide a)
+{
+#if FC_VECTOR
+    typedef FC_BESIDE(int32_t, FC_WIDE_LANES * 4) whole;
+    FC_HALF(p) = FC_CONVERT(FC_CONVERT(a, whole), fc_half);
+#else
+    *p = (fc_elem) (int32_t) a;
+#endif
+}
+
+/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0. */
+FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
+{
+    const fc_real big = (fc_real) 12582912;     /* adding 3 * 2^22 rounds a float to a whole number */
+    int any = 0;
+#if FC_VECTOR
+    typedef FC_BESIDE(int64_t, FC_BYTES) bits;
+    bits found = {0};
+    fc_vec high = FC_SPLAT(doubt), low = -high;
+    for (int i = 0; i < n; i += FC_LANES) {
+        fc_vec x = fc_load(v + i), whole = x + big - big, off = x - whole;
+        found |= (bits) ((off <= high) & (off >= low) & (whole != 0));
+    }
+    for (int i = 0; i < FC_BYTES / 8; i++)
+        any |= found[i] != 0;
+#else
+    for (int i = 0; i < n; i++) {
+        fc_real whole = v[i] + big - big, off = v[i] - whole;
+        any |= off <= doubt && off >= -doubt && whole != 0;
+    }
+#endif
+    return any;
+}
+
+/* A number cut off to 64 bits; one below 0 wraps. */
+FC_INLINE uint64_t fc_whole64(double v)
+{
+    const double half = 9223372036854775808.0;
+    return v < half ? (uint64_t) (int64_t) v : (uint64_t) (int64_t) (v - half) ^ (uint64_t) 1 << 63;
+}
+
+/* Asks for n bytes that will be read soon. */
+FC_INLINE void fc_prefetch(const char *p, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i += 64)
+        FC_PREFETCH(p + i);
+}
 #endif
 
 #endif

@@ -19,11 +19,24 @@ cdef extern from "simd.h" nogil:
     const int ROWS "FC_ROWS"
     const int COLUMNS "FC_COLUMNS"
     const bint CONVERTS "FC_CONVERTS"
+    const bint INTEGER "FC_INTEGER"
     vec load "fc_load" (const elem *)
     acc_t zero "fc_zero" ()
     tap_t splat "fc_splat" (elem)
     acc_t madd "fc_madd" (acc_t, vec, tap_t)
+    acc_t mul_add "fc_mul_add" (acc_t, vec, tap_t)
     void store "fc_store" (elem *, acc_t)
+    vec over "fc_over" (vec, vec, int)
+    ctypedef double wide "fc_wide"
+    const int WIDE_LANES "FC_WIDE_LANES"
+    ctypedef float half "fc_half"
+    half half_load "fc_half_load" (const elem *)
+    wide widen "fc_widen" (half)
+    wide wide_splat "fc_wide_splat" (double)
+    wide wide_mul_add "fc_wide_mul_add" (wide, wide, wide)
+    void store_whole "fc_store_whole" (elem *, wide)
+    bint any_doubt "fc_any_doubt" (const elem *, const int, elem)
+    void prefetch "fc_prefetch" (const char *, Py_ssize_t)
     elem read "fc_read" (const elem_in *)
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)

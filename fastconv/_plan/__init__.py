@@ -4,7 +4,7 @@
 - `windows`: modes, as windows of the full result
 - `neighbourhood`: the arguments that scipy.ndimage's filters share
 - `lines`: one-dimensional work along an axis
-- `planes`: two-dimensional work
+- `grids`: work in two dimensions and more
 - `layers`: convolution layers and their gradients
 - `method`: which way is fastest, by a cost model
 - `spectral`: overlap-save and the FFT

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["correlate1d", "correlate2d", "filter2d", "source"]
+__all__ = ["correlate", "correlate1d", "filter2d", "source"]
 
 Term = tuple[Any, np.ndarray]  # where in the result, and the values there
 
@@ -55,7 +55,7 @@ def correlate1d(x: np.ndarray, taps: np.ndarray, start: int, count: int) -> np.n
     return _summed(terms(), (*x.shape[:-1], count), dtype)
 
 
-def correlate2d(
+def correlate(
     x: np.ndarray,
     kernel: np.ndarray,
     start: Sequence[int],
@@ -65,18 +65,18 @@ def correlate2d(
     stride: Sequence[int],
     dilation: Sequence[int],
 ) -> np.ndarray:
-    """Correlate the image `x`, extended by `boundary` without end, with `kernel`.
+    """Correlate `x`, extended by `boundary` without end, with `kernel`, of any number of dimensions.
 
-    ``y[i, j] = sum_pq kernel[p, q] * X[start0 + i*stride0 + p*dilation0, start1 + j*stride1 + q*dilation1]``,
-    X being `x` extended.
+    ``y[i, j] = sum_pq kernel[p, q] * X[start0 + i*stride0 + p*dilation0, start1 + j*stride1 + q*dilation1]``
+    in two dimensions, X being `x` extended.
 
     Parameters
     ----------
-    x : ndarray, shape (H, W)
-    kernel : ndarray, shape (P, Q)
-        Of the dtype of `x`.
-    start, count, stride, dilation : pair of int
-        Where the first window begins, outputs, steps of the window, and steps between its taps.
+    x : ndarray
+    kernel : ndarray
+        Of the dtype and as many dimensions as `x`.
+    start, count, stride, dilation : sequence of int
+        For each dimension where the first window begins, outputs, steps of the window, and steps between its taps.
     boundary : {'fill', 'wrap', 'symm', 'mirror', 'nearest'}
         ::
 
@@ -96,17 +96,17 @@ def correlate2d(
     """
     dtype = x.dtype
     x, kernel = _wide(x), _wide(kernel)
-    # One more row and column hold the fillvalue: source sends what lies outside there.
-    ringed = np.full((x.shape[0] + 1, x.shape[1] + 1), fillvalue, x.dtype)
-    ringed[:-1, :-1] = x
+    # One more row, column, ... holds the fillvalue: source sends what lies outside there.
+    ringed = np.full([n + 1 for n in x.shape], fillvalue, x.dtype)
+    ringed[tuple(slice(n) for n in x.shape)] = x
 
     def seen_by(tap: int, axis: int) -> np.ndarray:
         at = start[axis] + tap * dilation[axis] + stride[axis] * np.arange(count[axis])
         return source(at, x.shape[axis], boundary)
 
     terms = (
-        (..., ringed[np.ix_(seen_by(p, 0), seen_by(q, 1))] * kernel[p, q : q + 1])
-        for p, q in product(*map(range, kernel.shape))
+        (..., ringed[np.ix_(*map(seen_by, tap, range(x.ndim)))] * kernel[tap[:-1]][tap[-1] : tap[-1] + 1])
+        for tap in product(*map(range, kernel.shape))
     )
     return _summed(terms, tuple(count), dtype)
 
@@ -122,7 +122,7 @@ def filter2d(
     kernel : ndarray, shape (P, Q)
         Its centre is the tap (P//2, Q//2).
     boundary, cval
-        As `boundary` and `fillvalue` of `correlate2d`.
+        As `boundary` and `fillvalue` of `correlate`.
     dtype : dtype
         Of the result: an integer of up to 32 bits, where NaN becomes 0, or a float, which is not rounded.
 
@@ -132,7 +132,7 @@ def filter2d(
     """
     start = [-(taps // 2) for taps in kernel.shape]
     image, kernel = image.astype(np.float64), kernel.astype(np.float64)
-    wide = correlate2d(image, kernel, start, image.shape, boundary, cval, stride=(1, 1), dilation=(1, 1))
+    wide = correlate(image, kernel, start, image.shape, boundary, cval, stride=(1, 1), dilation=(1, 1))
     dtype = np.dtype(dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)

@@ -1,3 +1,6 @@
 """Filters of N-dimensional arrays, as `scipy.ndimage`."""
 
-__all__: list[str] = []
+from . import _linear
+from ._linear import *
+
+__all__: list[str] = [*_linear.__all__]
