@@ -8,10 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _runtime
+from . import network
 from .planes import BOUNDARIES
 
 _SWEPT_BYTES = 1 << 22  # of rows that a sweep along both axes of a plane may hold
 _INTERLEAVE = 32  # numbers beside each other that are filtered as channels of a pixel
+
+# Cycles a pixel, roughly: of a network, a minimum or maximum of a vector; of sliding, at all and for each edge
+_EXCHANGE = 1.3
+_SLIDE, _EDGE = 60.0, 3.0
+_REGISTER = {"baseline": 16, "avx2": 32, "avx512": 64}  # bytes
+_MOST_TAPS = 256  # of a window that a network ranks: beyond, it takes long to build
+_MOST_RUNS = 1024  # of a footprint whose largest a network finds
+_TALL = 9  # windows down the columns, this high or more, are turned to lie along the rows
 
 
 class Keys(NamedTuple):
@@ -90,3 +99,83 @@ def _planes(x: np.ndarray, row: int | None) -> np.ndarray:
     if row is not None:
         return np.moveaxis(x, row, -2)
     return x[None] if x.ndim == 1 else x
+
+
+def ranked(
+    x: np.ndarray,
+    out: np.ndarray,
+    footprint: np.ndarray,
+    starts: Sequence[int],
+    boundaries: Sequence[str],
+    fill: float,
+    rank: int | None,
+    smallest: bool,
+    threads: int,
+) -> None:
+    """out = the rank-th smallest of what a footprint holds; for rank None the largest, or `smallest`.
+
+    x, out : not empty, of one dtype with a kernel, aligned and native, apart in memory   IN x   OUT out
+    footprint : of bool, with x's dimensions, not all False   IN
+    starts, boundaries : for each axis: where the footprint begins, seen from each output
+    """
+    module, order = keys(x.dtype, smallest)
+    value = np.full(1, fill).astype(x.dtype)
+    # What the footprint leaves out at its ends is no part of the window.
+    used = [np.flatnonzero(footprint.any(tuple(set(range(x.ndim)) - {axis}))) for axis in range(x.ndim)]
+    footprint = footprint[tuple(slice(at[0], at[-1] + 1) for at in used)]
+    begin = [start + int(at[0]) for start, at in zip(starts, used, strict=True)]
+    code = [BOUNDARIES[boundary] for boundary in boundaries]
+
+    # The last axis of the window becomes the columns, one more the rows, all others sections.
+    axes = [axis for axis, k in enumerate(footprint.shape) if k > 1 or begin[axis] != 0] or [x.ndim - 1]
+    last = axes[-1]
+    side = math.prod(x.shape[last + 1 :])
+    plain = all(a[(0,) * last].flags.c_contiguous for a in (x, out))
+    group = 1
+    if plain and (side <= _INTERLEAVE or footprint.shape[last] < _TALL):
+        columns = last if side <= _INTERLEAVE else last + 1
+        group = side if columns == last else 1
+        x, out = (a.reshape(*a.shape[:columns], -1) for a in (x, out))
+        footprint = footprint.reshape(*footprint.shape[: last + 1], *[1] * (columns - last))
+        begin, code = [*begin[: last + 1], 0][: columns + 1], [*code[: last + 1], 0][: columns + 1]
+        last = columns
+    if x.ndim == 1:
+        x, out, footprint, begin, code, last, axes = x[None], out[None], footprint[None], [0, *begin], [0, *code], 1, [1]
+    row = next((axis for axis in reversed(axes) if axis != last), last - 1 if last else 1)
+    if group == 1 and footprint.shape[row] >= max(_TALL, 2 * footprint.shape[last]):
+        row, last = last, row
+    order_of = [*(axis for axis in range(x.ndim) if axis not in (row, last)), row, last]
+    x, out, footprint = (a.transpose(order_of) for a in (x, out, footprint))
+    begin, code = ([values[axis] for axis in order_of] for values in (begin, code))
+
+    seen = np.argwhere(footprint.any((-2, -1)))
+    footprint = np.ascontiguousarray(footprint[tuple(seen.T)]).reshape(len(seen), *footprint.shape[-2:])
+    sections = np.ascontiguousarray(seen + np.array(begin[:-2], np.intp), np.intp).reshape(len(seen), -1)
+    where = tuple(begin[-2:])
+    program = _program(footprint, rank, group, x.itemsize)
+    if program is not None:
+        _runtime.kernel(module, "ranks").network(
+            x, out, sections, footprint.shape[1:], where, code, group, value, order, program.steps, program.results,
+            program.inputs, program.rows, threads,
+        )  # fmt: skip
+    else:
+        if rank is None:
+            rank = int(footprint.sum()) - 1
+        _runtime.kernel(module, "ranks").slide(
+            x, out, sections, footprint.view(np.uint8), where, code, group, value, order, rank, threads
+        )
+
+
+def _program(footprint: np.ndarray, rank: int | None, group: int, itemsize: int) -> network.Program | None:
+    """The network that finds a rank, or the largest for None; None where sliding costs less."""
+    edges = np.diff(footprint.astype(np.int8), axis=2, prepend=0)
+    runs = int((edges > 0).sum())
+    limit = (_SLIDE + 2 * _EDGE * runs) * _REGISTER[_runtime.ISA] / itemsize / _EXCHANGE
+    window = footprint.tobytes(), footprint.shape
+    if rank is None:
+        return network.largest(*window, group) if runs <= _MOST_RUNS else None
+    taps = int(footprint.sum())
+    if taps > _MOST_TAPS or taps * math.log2(taps) > 2 * limit:
+        return None
+    program = network.ranked(*window, rank, group)
+    return program if program.cost < limit else None
