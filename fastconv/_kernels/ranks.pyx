@@ -42,7 +42,7 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     MAX_BATCH = 32              # dimensions of a batch of planes
-    ROWS_BYTES = 3 << 13        # of the rows of a program: they stay in L1
+    ROWS_BYTES = 1 << 16        # of the rows of a program: those that it goes to and fro between stay in L1
     BLOCK_ROWS = 32             # of a network's outputs
     SIDE = 128                  # of a sliding window's block, and more where the window is larger
     DIGIT = 11                  # bits that the radix sort looks at together
