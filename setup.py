@@ -53,6 +53,7 @@ PAGES = {
     "correlate": tuple(name for name in TYPES if name not in ("i16", "i32", "i64")),
     "extrema": ORDERED,
     "ranks": ORDERED,
+    "separable": ("f32", "f64", "u8", "u16"),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]

@@ -88,6 +88,7 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 #define FC_SPLAT(s) (s)
 #endif
 
+#define FC_FLOATS ((fc_real) 0.5 != 0)                 /* floating-point numbers, not integers */
 #define FC_LANES (FC_BYTES / (int) sizeof(fc_elem))   /* elements in a vector */
 
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
@@ -172,8 +173,102 @@ typedef fc_vec fc_acc, fc_tap;
 FC_INLINE fc_acc fc_zero(void) { return FC_SPLAT((fc_real) 0); }
 FC_INLINE fc_tap fc_splat(fc_elem h) { fc_vec t = FC_SPLAT(h); FC_HOLD(t); return t; }
 FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
+
 FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
+
+/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
+FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
+
+#if FC_VECTOR
+#define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
+typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#define FC_CONVERT(v, type) __builtin_convertvector(v, type)
+#else
+typedef uint32_t fc_whole;
+#define FC_CONVERT(v, type) ((type) (v))
 #endif
+
+/* Sums over a divisor. Those of 16 bits are multiplied by 2^(16 + shift) / divisor instead and cut off. */
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift)
+{
+    if (FC_FLOATS)
+        return sum / divisor;
+    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(divisor, fc_whole) >> 16 >> shift, fc_vec);
+}
+
+/* Sums in float64 beside those of a narrower type: half the lanes in a register. */
+#if FC_VECTOR
+typedef FC_BESIDE(double, FC_BYTES) fc_wide;
+typedef FC_BESIDE(fc_real, FC_BYTES / sizeof(double) * sizeof(fc_real)) fc_half;
+typedef fc_half fc_half_unaligned __attribute__((aligned(1), may_alias));
+#define FC_WIDE_LANES (FC_BYTES / (int) sizeof(double))
+FC_INLINE fc_wide fc_wide_splat(double v) { return v - (fc_wide) {0}; }
+#define FC_HALF(p) (*(fc_half_unaligned *) (p))
+#else
+typedef double fc_wide;
+typedef fc_real fc_half;
+#define FC_WIDE_LANES 1
+FC_INLINE fc_wide fc_wide_splat(double v) { return v; }
+#define FC_HALF(p) (*(p))
+#endif
+FC_INLINE fc_half fc_half_load(const fc_elem *p) { return FC_HALF((fc_elem *) p); }
+FC_INLINE fc_wide fc_widen(fc_half v) { return FC_CONVERT(v, fc_wide); }
+FC_INLINE fc_wide fc_wide_mul_add(fc_wide a, fc_wide x, fc_wide h) { fc_wide p = x * h; FC_HOLD(p); return a + p; }
+
+/* Stores sums cut off to whole numbers, of less than 32 bits. */
+FC_INLINE void fc_store_whole(fc_elem *p, fc_wide a)
+{
+#if FC_VECTOR
+    typedef FC_BESIDE(int32_t, FC_WIDE_LANES * 4) whole;
+    FC_HALF(p) = FC_CONVERT(FC_CONVERT(a, whole), fc_half);
+#else
+    *p = (fc_elem) (int32_t) a;
+#endif
+}
+
+/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0. */
+FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
+{
+    const fc_real big = (fc_real) 12582912;     /* adding 3 * 2^22 rounds a float to a whole number */
+    int any = 0;
+#if FC_VECTOR
+    typedef FC_BESIDE(int64_t, FC_BYTES) bits;
+    bits found = {0};
+    fc_vec high = FC_SPLAT(doubt), low = -high;
+    for (int i = 0; i < n; i += FC_LANES) {
+        fc_vec x = fc_load(v + i), whole = x + big - big, off = x - whole;
+        found |= (bits) ((off <= high) & (off >= low) & (whole != 0));
+    }
+    for (int i = 0; i < FC_BYTES / 8; i++)
+        any |= found[i] != 0;
+#else
+    for (int i = 0; i < n; i++) {
+        fc_real whole = v[i] + big - big, off = v[i] - whole;
+        any |= off <= doubt && off >= -doubt && whole != 0;
+    }
+#endif
+    return any;
+}
+#endif
+
+/* A number cut off to 64 bits; one below 0 wraps. */
+FC_INLINE uint64_t fc_whole64(double v)
+{
+    const double half = 9223372036854775808.0;
+    return v < half ? (uint64_t) (int64_t) v : (uint64_t) (int64_t) (v - half) ^ (uint64_t) 1 << 63;
+}
+
+/* Asks for n bytes that will soon be read, or written. */
+FC_INLINE void fc_fetch(const char *p, ptrdiff_t n, int write)
+{
+#if FC_VECTOR
+    for (ptrdiff_t i = 0; i < n; i += 64)
+        if (write)
+            __builtin_prefetch(p + i, 1);
+        else
+            __builtin_prefetch(p + i, 0);
+#endif
+}
 
 /* Whether every value is finite: only such a value times zero is zero. */
 FC_INLINE int fc_all_finite(const fc_elem *p, ptrdiff_t n)

@@ -19,11 +19,24 @@ cdef extern from "simd.h" nogil:
     const int ROWS "FC_ROWS"
     const int COLUMNS "FC_COLUMNS"
     const bint CONVERTS "FC_CONVERTS"
+    const bint FLOATS "FC_FLOATS"
     vec load "fc_load" (const elem *)
     acc_t zero "fc_zero" ()
     tap_t splat "fc_splat" (elem)
     acc_t madd "fc_madd" (acc_t, vec, tap_t)
+    acc_t mul_add "fc_mul_add" (acc_t, vec, tap_t)
     void store "fc_store" (elem *, acc_t)
+    vec over "fc_over" (vec, vec, int)
+    ctypedef double wide "fc_wide"
+    const int WIDE_LANES "FC_WIDE_LANES"
+    ctypedef float half "fc_half"
+    half half_load "fc_half_load" (const elem *)
+    wide widen "fc_widen" (half)
+    wide wide_splat "fc_wide_splat" (double)
+    wide wide_mul_add "fc_wide_mul_add" (wide, wide, wide)
+    void store_whole "fc_store_whole" (elem *, wide)
+    bint any_doubt "fc_any_doubt" (const elem *, const int, elem)
+    void fetch "fc_fetch" (const char *, Py_ssize_t, bint)
     elem read "fc_read" (const elem_in *)
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
@@ -115,7 +128,8 @@ cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, 
 # Input row i = r + p serves every output row r it belongs to, by kernel row p = i - r: C loads and R
 # broadcasts give R C multiply-adds. `offset` holds where each kernel column stands in an input row, which is
 # q for a dense kernel, and speaks for dilation, interleaved channels and strides (rows sorted by phase).
-# Sections s are kernel rows that no two output rows share (a row stride above one); otherwise there is one.
+# Sections s are what no two output rows share: the planes of a kernel of more dimensions, and its rows where the
+# row stride is above one; otherwise there is one.
 # Every output sums its taps in the order s, p, q, whatever R and C.
 
 cdef struct Plane:
@@ -124,7 +138,7 @@ cdef struct Plane:
     Py_ssize_t sections
     Py_ssize_t rows
     Py_ssize_t columns
-    Py_ssize_t step             # between the input rows of two sections, in elements
+    const Py_ssize_t *step      # [sections]: from the input rows of one to those of the next, in elements
     Py_ssize_t ldx              # between the input rows of two output rows, in elements
     Py_ssize_t ldo              # between two output rows
 
@@ -150,12 +164,12 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
 cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
     """R output rows of C vectors, R <= 4 and R <= kernel rows + 1   IN x, k   OUT out."""
     cdef acc_t acc[ROWS * COLUMNS]
-    cdef Py_ssize_t i, _s, w = k.columns, n = k.rows, ld = k.ldx
+    cdef Py_ssize_t i, s = 0, w = k.columns, n = k.rows, ld = k.ldx
     cdef const elem *h = k.h
     cdef int r, c
     for r in range(R * C):
         acc[r] = zero()
-    for _s in range(k.sections):
+    while True:
         if R > 1:                                                   # rows that only the first outputs need
             plane_row(acc, k, x, h, 0, 1, C)
         if R > 2:
@@ -170,8 +184,11 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
             plane_row(acc, k, x + (n + 1) * ld, h + (n + 1) * w, 2, R, C)
         if R > 3:
             plane_row(acc, k, x + (n + 2) * ld, h + (n + 2) * w, 3, R, C)
-        x += k.step
-        h += n * w
+        s += 1
+        if s == k.sections:
+            break
+        x += k.step[s - 1]
+        h = k.h + opaque(s) * n * w     # or a pointer for each row of h would go along, and crowd out others
     for r in range(R):
         for c in range(C):
             store(out + r * k.ldo + c * LANES, acc[r * C + c])

@@ -1,0 +1,287 @@
+"""Weighted sums and means along the axes of an array, one axis after another, as `scipy.ndimage` does them.
+
+SciPy sums in float64 and casts to the dtype of the result after every axis. Narrower arithmetic serves where it
+comes to the same: see `Weights.ways`. Two axes, of which one is innermost, take one sweep.
+"""
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _runtime
+from .._reference.separable import cut_off, mean
+from .dtypes import native, takes
+from .planes import BOUNDARIES
+
+# numbers of _kernels/passes.pxd and numbers.pxd
+_FREE, _EVEN, _ODD, _MEAN = range(4)
+_CODES = {np.dtype(f"{kind}{size}"): code for code, (kind, size) in enumerate(
+    [*((kind, size) for size in (1, 2, 4, 8) for kind in "ui"), ("f", 4), ("f", 8)], 1
+)}  # fmt: skip
+
+_MODULES = {"f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2")}
+_TOP = {np.dtype(name): top for name, top in (("u1", 255), ("i1", 128), ("u2", 65535), ("i2", 32768))}
+
+_BESIDE = 32  # lines side by side below which they are filtered as one line of interleaved channels
+_RARE = 0.01  # the doubt about a sum in float32 up to which it seldom needs another in float64
+
+Ways = dict[str, float]  # modules, fastest first, and the doubt about their sums (see passes.pxd)
+Numbers = tuple[int, int, np.ndarray, "np.ndarray | None", int]  # sum, n, numbers, exact, shift of a kernel's pass
+
+
+class Weights:
+    """The weights of a window, as SciPy's sum takes them."""
+
+    def __init__(self, values: np.ndarray | Sequence[float]) -> None:
+        w = np.array(values, np.float64)
+        self.n, self.exact, self.sum = len(w), w, _FREE
+        if self.n % 2:  # SciPy takes the left half for both where they agree to within an epsilon
+            left, right = w[: self.n // 2], w[: self.n // 2 : -1]
+            if (np.abs(right - left) <= np.finfo(float).eps).all():
+                self.sum, w[: self.n // 2 : -1] = _EVEN, left
+            elif (np.abs(right + left) <= np.finfo(float).eps).all():
+                self.sum, w[: self.n // 2 : -1] = _ODD, -left
+        self._whole = bool((w == np.trunc(w)).all())
+        self._total = float(np.abs(w).sum())
+        self._fits = not w.any() or 2.0**-60 < float(np.abs(w).max()) < 2.0**60
+        self._numbers: dict[tuple[str, float, float], Numbers] = {}
+
+    def ways(self, x: np.dtype, y: np.dtype, fill: float) -> Ways:
+        """The modules whose sums of x, cast to y, come to SciPy's; float32 to rounding, all else exactly."""
+        ways: Ways = {}
+        if x == y == np.float32:
+            if self._fits and abs(fill) < 2.0**120:
+                ways["f32"] = 0.0
+        elif x in _TOP and y in _TOP:
+            top = max(_TOP[x], abs(fill)) * self._total
+            if self._whole and float(fill).is_integer():
+                if x == y and top < 2.0**31:
+                    ways["u8" if x.itemsize == 1 else "u16"] = 0.0  # they wrap as the cast does
+                if top < 2.0**24:
+                    ways["f32"] = 0.0
+            elif x.itemsize == 1 and float(np.float32(fill)) == fill:
+                doubt = 1.01 * (self.n + 2) * 2.0**-24 * top
+                if doubt < _RARE and top < 2.0**21:
+                    ways["f32"] = doubt
+        ways["f64"] = 0.0
+        return ways
+
+    def numbers(self, module: str, fill: float, doubt: float) -> Numbers:
+        key = module, fill, doubt
+        found = self._numbers.get(key)
+        if found is None:
+            if len(self._numbers) > 8:
+                self._numbers.clear()
+            array = _array(module, [fill, doubt, 1, 1, *self.exact])
+            found = self._numbers[key] = self.sum, self.n, array, self.exact if doubt else None, 0
+        return found
+
+
+class Mean:
+    """A window of n whose mean is taken."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def ways(self, x: np.dtype, y: np.dtype, fill: float) -> Ways:
+        """As of `Weights`."""
+        ways: Ways = {}
+        if x == y == np.float32:
+            if abs(fill) < 2.0**120:
+                ways["f32"] = 0.0
+        elif x in _TOP and y in _TOP and float(fill).is_integer():
+            if x == y == np.uint8 and 0 <= fill <= 255 and _multiplier(self.n)[0]:
+                ways["u16"] = 0.0
+            if max(_TOP[x], abs(fill)) * self.n < 2.0**24:
+                ways["f32"] = 0.0
+        ways["f64"] = 0.0
+        return ways
+
+    def numbers(self, module: str, fill: float, _doubt: float) -> Numbers:
+        return _mean_numbers(module, self.n, fill)
+
+
+@functools.lru_cache(256)
+def _mean_numbers(module: str, n: int, fill: float) -> Numbers:
+    scale, divisor, shift = 1.0, float(n), 0
+    if module == "u16":
+        divisor, shift = _multiplier(n)
+    elif module == "f32":  # so that a sum of the largest numbers does not overflow, which in float64 it would not
+        scale = 2.0 ** -(n - 1).bit_length()
+        divisor *= scale
+    return _MEAN, n, _array(module, [fill, 0, scale, divisor]), None, shift
+
+
+@functools.lru_cache(256)
+def _multiplier(n: int) -> tuple[int, int]:
+    """m, shift with s // n == s * m >> 16 >> shift for every sum s of n bytes; m is 0 where there is none."""
+    shift = max((n - 1).bit_length() - 1, 0)
+    power = 1 << 16 + shift
+    m = -(-power // n)
+    exact = 255 * n < 1 << 16 and m < 1 << 16 and 255 * n * (m * n - power) < power
+    return (m if exact else 0), shift
+
+
+def _array(module: str, values: list[float]) -> np.ndarray:
+    dtype = _MODULES[module]
+    with np.errstate(over="ignore"):
+        return np.array(values).astype(np.int64).astype(dtype) if dtype.kind == "u" else np.array(values, dtype)
+
+
+class Pass(NamedTuple):
+    axis: int
+    window: Weights | Mean
+    start: int  # of the window, seen from its output
+    boundary: str
+
+
+Step = tuple[Pass | None, Pass | None]  # down the columns, then along the rows
+
+
+def run(x: np.ndarray, y: np.ndarray, passes: Sequence[Pass], fill: float, workers: int | None) -> None:
+    """Filters x into y along the axes of the passes, in their order   IN x   OUT y
+
+    x, y : real numbers of at most 64 bits, of one shape; they may overlap
+    fill : the value beyond the edge under the boundary 'fill'
+    """
+    threads = _runtime.threads(workers)
+    if y.size == 0:
+        return
+    if x.dtype.kind == "b":
+        x = x.view(np.uint8)
+    if y.dtype.kind == "b":  # what lies between two passes is a byte, and no truth value yet
+        whole = np.empty(y.shape, np.uint8)
+        run(x, whole, passes, fill, workers)
+        np.not_equal(whole, 0, out=y)
+        return
+    x = native(x, x.dtype.newbyteorder("="))
+    last = y if takes(y, x) else np.empty(y.shape, y.dtype.newbyteorder("="))
+    steps = _steps(passes, x.dtype, last, fill)
+    spare = np.empty(last.shape, last.dtype) if len(steps) > 1 else last
+    for left, (down, along) in zip(range(len(steps), 0, -1), steps, strict=True):
+        to = last if left % 2 else spare
+        if _runs(x, last.dtype, down, along, fill):
+            _by_running(x, to, down, along, fill)
+        else:
+            _sweep(x, to, down, along, fill, threads)
+        x = to
+    if last is not y:
+        np.copyto(y, last)
+
+
+def _runs(x: np.ndarray, y: np.dtype, down: Pass | None, along: Pass | None, fill: float) -> bool:
+    """Whether means are cut off whose sums are rounded: to get SciPy's, one must go the way of its running sum."""
+    sizes = [p.window.n for p in (down, along) if p is not None and isinstance(p.window, Mean)]
+    if y.kind == "f" or not sizes:
+        return False
+    outside = fill if any(p is not None and p.boundary == "fill" for p in (down, along)) else 0.0
+    if x.dtype.kind == "f" or not float(outside).is_integer():
+        return True
+    limits = (x.min(), x.max()) if x.dtype.itemsize == 8 else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+    low, high = min(float(limits[0]), outside), max(float(limits[1]), outside)
+    if low < 0 and y.kind == "u" and y.itemsize == 8:
+        return True
+    return max(-low, high, 2.0 ** (8 * y.itemsize) if y.itemsize < 8 else 0) * max(sizes) > 2.0**53
+
+
+def _by_running(x: np.ndarray, y: np.ndarray, down: Pass | None, along: Pass | None, fill: float) -> None:
+    for p in (down, along):
+        if p is not None:
+            y[...] = cut_off(mean(x, p.window.n, p.axis, p.start, p.boundary, fill), y.dtype)
+            x = y
+
+
+def _steps(passes: Sequence[Pass], x: np.dtype, y: np.ndarray, fill: float) -> list[Step]:
+    """The sweeps that the passes take."""
+    steps: list[Step] = []
+    i = 0
+    while i < len(passes):
+        one = passes[i]
+        step: Step = (None, one) if _innermost(one.axis, y) else (one, None)
+        if i + 1 < len(passes):
+            other = passes[i + 1]
+            if one.axis < other.axis and _innermost(other.axis, y):
+                step = one, other
+            elif one.axis > other.axis and _innermost(one.axis, y) and _commute(one, other, x, y.dtype, fill):
+                step = other, one
+        steps.append(step)
+        i += 2 - step.count(None)
+        x = y.dtype
+    return steps
+
+
+def _innermost(axis: int, y: np.ndarray) -> bool:
+    """Whether an axis is the last, or the lines beside it are so few that they are channels of one line."""
+    return math.prod(y.shape[axis + 1 :]) < _BESIDE
+
+
+def _commute(one: Pass, other: Pass, x: np.dtype, y: np.dtype, fill: float) -> bool:
+    """Whether two passes come to the same in the other order, but for rounding."""
+    if fill != 0 and "fill" in (one.boundary, other.boundary):
+        return False
+    if y.kind == "f":
+        return True
+    module, doubts = _module((one, other), x, y, fill)
+    whole = isinstance(one.window, Weights) and isinstance(other.window, Weights) and doubts == (0.0, 0.0)
+    return whole and module != "f64"  # whole numbers that wrap
+
+
+def _module(passes: Sequence[Pass], x: np.dtype, y: np.dtype, fill: float) -> tuple[str, tuple[float, ...]]:
+    """The fastest module that can do the passes, and the doubts about their sums."""
+    ways = []
+    for p in passes:
+        ways.append(p.window.ways(x, y, fill if p.boundary == "fill" else 0.0))
+        x = y
+    module = next(name for name in ways[0] if all(name in others for others in ways))
+    return module, tuple(way[module] for way in ways)
+
+
+def _sweep(x: np.ndarray, y: np.ndarray, down: Pass | None, along: Pass | None, fill: float, threads: int) -> None:
+    passes = [p for p in (down, along) if p is not None]
+    module, doubts = _module(passes, x.dtype, y.dtype, fill)
+    jobs: list[tuple[object, ...] | None] = []
+    for p, doubt in zip(passes, doubts, strict=True):
+        total, n, numbers, exact, shift = p.window.numbers(module, fill if p.boundary == "fill" else 0.0, doubt)
+        jobs.append((total, n, p.start, BOUNDARIES[p.boundary], numbers, exact, shift))
+    if down is None or along is None:
+        jobs.insert(0 if down is None else 1, None)
+    codes = _code(x.dtype, module), _code(y.dtype, module)
+    x, y, group = _planes(x, y, -1 if down is None else down.axis, -1 if along is None else along.axis)
+    _runtime.kernel(module, "separable").separable(x, y, *codes, *jobs, group, threads)
+
+
+def _planes(x: np.ndarray, y: np.ndarray, down: int, along: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Both arrays with axis `down` last but one and `along` last (-1: any axis), and the channels in a row."""
+    group = 1
+    if x.flags.c_contiguous and y.flags.c_contiguous:  # what lies beside an axis can be taken as one
+        n = x.shape
+        if along < 0:
+            shape: tuple[int, ...] = math.prod(n[:down]), n[down], math.prod(n[down + 1 :])
+        elif down < 0:
+            shape = math.prod(n[:along]), math.prod(n[along:])
+        else:
+            shape = *n[:along], math.prod(n[along:])
+        if along >= 0:
+            group = math.prod(n[along + 1 :])
+        if shape != n:
+            x, y = x.reshape(shape), y.reshape(shape)
+        if down < 0 or along < 0:
+            return x, y, group
+    if x.ndim == 1:
+        return x[None], y[None], group
+    chosen = [axis for axis in (down, along) if axis >= 0]
+    order = [axis for axis in range(x.ndim) if axis not in chosen]
+    order = order + chosen if along >= 0 else [*order[:-1], down, order[-1]]
+    if order != list(range(x.ndim)):
+        x, y = x.transpose(order), y.transpose(order)
+    return x, y, group
+
+
+def _code(dtype: np.dtype, module: str) -> int:
+    """What the kernel calls a dtype; 0 is its own, which in whole numbers is the unsigned and the signed one."""
+    own = _MODULES[module]
+    return 0 if dtype == own or (own.kind == "u" and dtype.itemsize == own.itemsize) else _CODES[dtype]
