@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _runtime
 from . import network
+from .dtypes import native, takes
+from .neighbourhood import check_real, fill, store
 from .planes import BOUNDARIES
 
 _SWEPT_BYTES = 1 << 22  # of rows that a sweep along both axes of a plane may hold
@@ -30,6 +33,7 @@ class Keys(NamedTuple):
     order: np.ndarray  # (2,): flip and infinity
 
 
+@cache
 def keys(dtype: np.dtype, backward: bool = False) -> Keys:
     """The keys of a dtype, in its own order or backward; NaN has the highest key in both."""
     bits = 8 * dtype.itemsize
@@ -43,23 +47,101 @@ def keys(dtype: np.dtype, backward: bool = False) -> Keys:
     return Keys(f"{integer.kind}{bits}", np.array([flip, infinity], integer))
 
 
-def box(
+def extremes(
+    x: np.ndarray,
+    y: np.ndarray,
+    sizes: Sequence[int],
+    starts: Sequence[int],
+    boundaries: Sequence[str],
+    cval: Any,
+    smallest: bool,
+    workers: Any,
+) -> None:
+    """y = the largest, or the smallest, of x in a box, which begins `starts` from each output.
+
+    sizes, starts, boundaries : for each axis; a size of 1 leaves an axis alone   IN x   OUT y, that may overlap x
+    """
+    threads = _runtime.threads(workers)
+    check_real(x, y)
+    outside = _outside(cval, boundaries)
+    if y.size == 0:
+        return
+    axes = [axis for axis, k in enumerate(sizes) if k > 1]
+    if _fits(outside, x.dtype) and _keeps_order(x.dtype, y.dtype):
+        together = [axes]
+    else:  # SciPy stores what it found along one axis before it goes on to the next, and that may wrap
+        together = [[axis] for axis in axes] or [[]]
+    for now in together:
+        work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype) else np.dtype(np.float64))
+        to = y if work.dtype == y.dtype and takes(y, work) else np.empty(y.shape, work.dtype)
+        if now:
+            size = [k if axis in now else 1 for axis, k in enumerate(sizes)]
+            _box(work, to, size, starts, boundaries, outside, smallest, threads)
+        else:
+            to = work
+        if to is not y:
+            store(y, to)
+        x = y
+
+
+def rank(
+    x: np.ndarray,
+    y: np.ndarray,
+    footprint: np.ndarray,
+    starts: Sequence[int],
+    boundaries: Sequence[str],
+    cval: Any,
+    number: int | None,
+    smallest: bool,
+    workers: Any,
+) -> None:
+    """y = the number-th smallest of what a footprint holds of x; for None the largest, or `smallest`.
+
+    footprint : of bool, with x's dimensions, not all False   IN
+    starts, boundaries : for each axis: where the footprint begins, seen from each output   IN x   OUT y, may overlap x
+    """
+    threads = _runtime.threads(workers)
+    outside = _outside(cval, boundaries)
+    if y.size == 0:
+        return
+    work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype) else np.dtype(np.float64))
+    to = y if work.dtype == y.dtype and takes(y, work) else np.empty(y.shape, work.dtype)
+    _window(work, to, footprint, starts, boundaries, outside, number, smallest, threads)
+    if to is not y:
+        store(y, to)
+
+
+def _outside(cval: Any, boundaries: Sequence[str]) -> float:
+    value = fill(cval)
+    return value if "fill" in boundaries else 0.0
+
+
+def _fits(value: float, dtype: np.dtype) -> bool:
+    """Whether a fill value, its fraction cut off where there can be none, is a number of the dtype."""
+    if dtype.kind == "f":
+        return True
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return math.isfinite(value) and low <= int(value) <= high
+
+
+def _keeps_order(given: np.dtype, stored: np.dtype) -> bool:
+    """Whether what is larger stays larger, or becomes equal, when it is stored."""
+    return stored.kind == "f" or np.can_cast(given, stored)
+
+
+def _box(
     x: np.ndarray,
     out: np.ndarray,
     sizes: Sequence[int],
     starts: Sequence[int],
     boundaries: Sequence[str],
-    fill: float,
+    outside: float,
     smallest: bool,
     threads: int,
 ) -> None:
-    """out = the largest of x in a box, which begins `starts` from each output; or the smallest.
-
-    x, out : of one dtype with a kernel, aligned and native, apart in memory   IN x   OUT out
-    sizes, starts, boundaries : for each axis; a size of 1 leaves an axis alone
-    """
+    """The same for x and out of one dtype, not empty, aligned and native, apart in memory."""
     module, order = keys(x.dtype, smallest)
-    value = np.full(1, fill).astype(x.dtype)
+    value = _value(outside, x.dtype)
     # Beyond twice the length of an axis, the period of its reflection, a window sees nothing new.
     begin = [max(start, -2 * n) for start, n in zip(starts, x.shape, strict=True)]
     extent = [min(start + k, 2 * n + 1) - b for start, k, n, b in zip(starts, sizes, x.shape, begin, strict=True)]
@@ -94,6 +176,12 @@ def box(
         x, column = to, None
 
 
+def _value(outside: float, dtype: np.dtype) -> np.ndarray:
+    """The fill value for a kernel."""
+    with np.errstate(over="ignore"):
+        return np.array([outside]).astype(dtype) if dtype.kind == "f" else np.array([int(outside)], dtype)
+
+
 def _planes(x: np.ndarray, row: int | None) -> np.ndarray:
     """Planes of columns along the last axis and rows along another."""
     if row is not None:
@@ -101,25 +189,20 @@ def _planes(x: np.ndarray, row: int | None) -> np.ndarray:
     return x[None] if x.ndim == 1 else x
 
 
-def ranked(
+def _window(
     x: np.ndarray,
     out: np.ndarray,
     footprint: np.ndarray,
     starts: Sequence[int],
     boundaries: Sequence[str],
-    fill: float,
-    rank: int | None,
+    outside: float,
+    number: int | None,
     smallest: bool,
     threads: int,
 ) -> None:
-    """out = the rank-th smallest of what a footprint holds; for rank None the largest, or `smallest`.
-
-    x, out : not empty, of one dtype with a kernel, aligned and native, apart in memory   IN x   OUT out
-    footprint : of bool, with x's dimensions, not all False   IN
-    starts, boundaries : for each axis: where the footprint begins, seen from each output
-    """
+    """The same for x and out of one dtype, not empty, aligned and native, apart in memory."""
     module, order = keys(x.dtype, smallest)
-    value = np.full(1, fill).astype(x.dtype)
+    value = _value(outside, x.dtype)
     # What the footprint leaves out at its ends is no part of the window.
     used = [np.flatnonzero(footprint.any(tuple(set(range(x.ndim)) - {axis}))) for axis in range(x.ndim)]
     footprint = footprint[tuple(slice(at[0], at[-1] + 1) for at in used)]
@@ -152,17 +235,17 @@ def ranked(
     footprint = np.ascontiguousarray(footprint[tuple(seen.T)]).reshape(len(seen), *footprint.shape[-2:])
     sections = np.ascontiguousarray(seen + np.array(begin[:-2], np.intp), np.intp).reshape(len(seen), -1)
     where = tuple(begin[-2:])
-    program = _program(footprint, rank, group, x.itemsize)
+    program = _program(footprint, number, group, x.itemsize)
     if program is not None:
         _runtime.kernel(module, "ranks").network(
             x, out, sections, footprint.shape[1:], where, code, group, value, order, program.steps, program.results,
             program.inputs, program.rows, threads,
         )  # fmt: skip
     else:
-        if rank is None:
-            rank = int(footprint.sum()) - 1
+        if number is None:
+            number = int(footprint.sum()) - 1
         _runtime.kernel(module, "ranks").slide(
-            x, out, sections, footprint.view(np.uint8), where, code, group, value, order, rank, threads
+            x, out, sections, footprint.view(np.uint8), where, code, group, value, order, number, threads
         )
 
 

@@ -1,3 +1,6 @@
 """Filters of N-dimensional arrays, as `scipy.ndimage`."""
 
-__all__: list[str] = []
+from . import _order
+from ._order import *
+
+__all__: list[str] = [*_order.__all__]
