@@ -47,36 +47,34 @@ def keys(dtype: np.dtype, backward: bool = False) -> Keys:
     return Keys(f"{integer.kind}{bits}", np.array([flip, infinity], integer))
 
 
-def extremes(
-    x: np.ndarray,
-    y: np.ndarray,
-    sizes: Sequence[int],
-    starts: Sequence[int],
-    boundaries: Sequence[str],
-    cval: Any,
-    smallest: bool,
-    workers: Any,
-) -> None:
-    """y = the largest, or the smallest, of x in a box, which begins `starts` from each output.
+class Pass(NamedTuple):
+    """A window along one axis."""
 
-    sizes, starts, boundaries : for each axis; a size of 1 leaves an axis alone   IN x   OUT y, that may overlap x
-    """
+    axis: int
+    size: int
+    start: int  # where the window begins, seen from its output
+    boundary: str
+
+
+def extremes(x: np.ndarray, y: np.ndarray, passes: Sequence[Pass], cval: Any, smallest: bool, workers: Any) -> None:
+    """y = the largest, or the smallest, of x in a box.   IN x   OUT y, which may overlap x"""
     threads = _runtime.threads(workers)
     check_real(x, y)
-    outside = _outside(cval, boundaries)
+    x, y = _bytes(x), _bytes(y)
+    outside = fill(cval)
+    if all(one.boundary != "fill" for one in passes):
+        outside = 0.0
     if y.size == 0:
         return
-    axes = [axis for axis, k in enumerate(sizes) if k > 1]
-    if _fits(outside, x.dtype) and _keeps_order(x.dtype, y.dtype):
-        together = [axes]
-    else:  # SciPy stores what it found along one axis before it goes on to the next, and that may wrap
-        together = [[axis] for axis in axes] or [[]]
+    together = [passes]
+    if not (_fits(outside, x.dtype, y.dtype) and _keeps_order(x.dtype, y.dtype)):
+        # SciPy stores what it found along one axis before it goes on to the next, and that may wrap.
+        together = [[one] for one in passes]
     for now in together:
-        work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype) else np.dtype(np.float64))
+        work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype, y.dtype) else np.dtype(np.float64))
         to = y if work.dtype == y.dtype and takes(y, work) else np.empty(y.shape, work.dtype)
-        if now:
-            size = [k if axis in now else 1 for axis, k in enumerate(sizes)]
-            _box(work, to, size, starts, boundaries, outside, smallest, threads)
+        if any(one.size > 1 for one in now):
+            _box(work, to, now, outside, smallest, threads)
         else:
             to = work
         if to is not y:
@@ -101,27 +99,30 @@ def rank(
     starts, boundaries : for each axis: where the footprint begins, seen from each output   IN x   OUT y, may overlap x
     """
     threads = _runtime.threads(workers)
-    outside = _outside(cval, boundaries)
+    x, y = _bytes(x), _bytes(y)
+    outside = fill(cval) if "fill" in boundaries else 0.0
     if y.size == 0:
         return
-    work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype) else np.dtype(np.float64))
+    work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype, y.dtype) else np.dtype(np.float64))
     to = y if work.dtype == y.dtype and takes(y, work) else np.empty(y.shape, work.dtype)
     _window(work, to, footprint, starts, boundaries, outside, number, smallest, threads)
     if to is not y:
         store(y, to)
 
 
-def _outside(cval: Any, boundaries: Sequence[str]) -> float:
-    value = fill(cval)
-    return value if "fill" in boundaries else 0.0
+def _bytes(a: np.ndarray) -> np.ndarray:
+    """Bools as SciPy sees them, which a fill value can make more than 1."""
+    return a.view(np.uint8) if a.dtype.kind == "b" else a
 
 
-def _fits(value: float, dtype: np.dtype) -> bool:
-    """Whether a fill value, its fraction cut off where there can be none, is a number of the dtype."""
-    if dtype.kind == "f":
+def _fits(value: float, given: np.dtype, stored: np.dtype) -> bool:
+    """Whether an array can hold the fill value, or at least what will be left of it in the result."""
+    if given.kind == "f":
         return True
-    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return math.isfinite(value) and low <= int(value) <= high
+    limits = np.iinfo(given)
+    return math.isfinite(value) and limits.min <= int(value) <= limits.max and (
+        value == int(value) or stored.kind != "f"
+    )
 
 
 def _keeps_order(given: np.dtype, stored: np.dtype) -> bool:
@@ -130,23 +131,18 @@ def _keeps_order(given: np.dtype, stored: np.dtype) -> bool:
 
 
 def _box(
-    x: np.ndarray,
-    out: np.ndarray,
-    sizes: Sequence[int],
-    starts: Sequence[int],
-    boundaries: Sequence[str],
-    outside: float,
-    smallest: bool,
-    threads: int,
+    x: np.ndarray, out: np.ndarray, passes: Sequence[Pass], outside: float, smallest: bool, threads: int
 ) -> None:
-    """The same for x and out of one dtype, not empty, aligned and native, apart in memory."""
+    """The same for x and out of one dtype, not empty, aligned and native, apart in memory; the axes in any order."""
     module, order = keys(x.dtype, smallest)
     value = _value(outside, x.dtype)
-    # Beyond twice the length of an axis, the period of its reflection, a window sees nothing new.
-    begin = [max(start, -2 * n) for start, n in zip(starts, x.shape, strict=True)]
-    extent = [min(start + k, 2 * n + 1) - b for start, k, n, b in zip(starts, sizes, x.shape, begin, strict=True)]
-    code = [BOUNDARIES[boundary] for boundary in boundaries]
-    axes = [axis for axis, k in enumerate(sizes) if k > 1]
+    begin, extent, code = [0] * x.ndim, [1] * x.ndim, [0] * x.ndim
+    for axis, size, start, boundary in passes:
+        # Beyond twice the length of an axis, the period of its reflection, a window sees nothing new.
+        begin[axis] = max(start, -2 * x.shape[axis])
+        extent[axis] = min(start + size, 2 * x.shape[axis] + 1) - begin[axis]
+        code[axis] = BOUNDARIES[boundary]
+    axes = [axis for axis, k in enumerate(extent) if k > 1]
     last = axes[-1]
     side = math.prod(x.shape[last + 1 :])
     group = 1

@@ -411,19 +411,20 @@ def _extreme(
         begin = _begin(footprint, axes, origin)
         boundary = neighbourhood.one_boundary(mode, "for non-separable footprints")
         neighbourhood.check_real(x, y)
+        cval = neighbourhood.stored(cval, x.dtype)
         order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, None, smallest, workers)
         return y
-    each = [neighbourhood.sequence(value, len(axes)) for value in (size, origin, mode)]
-    filtered = [(axis, *given) for axis, *given in zip(axes, *each, strict=True) if given[0] > 1]
-    if not filtered:
+    passes = []
+    for axis, k, shift, name in zip(
+        axes, *(neighbourhood.sequence(value, len(axes)) for value in (size, origin, mode)), strict=True
+    ):
+        if k > 1:
+            k = int(k)
+            passes.append(order.Pass(axis, k, neighbourhood.start(k, shift), neighbourhood.boundary(name)))
+    if passes:
+        order.extremes(x, y, passes, cval, smallest, workers)
+    else:
         y[...] = x
-        return y
-    sizes, starts, boundaries = [1] * x.ndim, [0] * x.ndim, ["nearest"] * x.ndim
-    for axis, k, shift, name in filtered:
-        sizes[axis] = int(k)
-        starts[axis] = neighbourhood.start(sizes[axis], shift)
-        boundaries[axis] = neighbourhood.boundary(name)
-    order.extremes(x, y, sizes, starts, boundaries, cval, smallest, workers)
     return y
 
 
@@ -436,9 +437,8 @@ def _extreme1d(
         raise RuntimeError(f"incorrect filter size: {size}; it needs 1 or more")
     y = neighbourhood.output(output, x)
     start = neighbourhood.start(size, origin)
-    sizes, starts, boundaries = [1] * x.ndim, [0] * x.ndim, ["nearest"] * x.ndim
-    sizes[axis], starts[axis], boundaries[axis] = operator.index(size), start, neighbourhood.boundary(mode)
-    order.extremes(x, y, sizes, starts, boundaries, cval, smallest, workers)
+    one = order.Pass(axis, operator.index(size), start, neighbourhood.boundary(mode))
+    order.extremes(x, y, [one], cval, smallest, workers)
     return y
 
 
@@ -475,8 +475,12 @@ def _rank(
         return _extreme(number == 0, x, None, footprint, output, mode, cval, origin, None, workers)
     y = neighbourhood.output(output, x)
     boundary = neighbourhood.one_boundary(mode, "by non-separable rank filters")
-    if x.dtype != np.float16 or x.ndim > 1:  # SciPy's filter of lines takes halves
+    # SciPy's filter of lines takes halves, and compares what lies outside with more digits than the input has.
+    line = x.ndim == 1 and (x.size == 1 or x.size >= footprint.size + begin[0])
+    if not (line and x.dtype == np.float16):
         neighbourhood.check_real(x, y)
+    if not line:
+        cval = neighbourhood.stored(cval, x.dtype)
     order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, number, False, workers)
     return y
 
