@@ -81,7 +81,7 @@ cdef struct Job:
 
 
 cdef void pack(const Job *job, Py_ssize_t number, char **out, Py_ssize_t *rows, Py_ssize_t *columns,
-                     Py_ssize_t height, char *scratch) noexcept nogil:
+               Py_ssize_t height, char *scratch) noexcept nogil:
     """Packs the input of a block, and says where its output is, and how large."""
     cdef const Plane *plane = &job.plane
     cdef elem *packed = <elem *> (scratch + job.packed_at)

@@ -156,7 +156,7 @@ def largest(footprint: bytes, shape: tuple[int, int, int], group: int) -> Progra
 
     Along a row, windows of 1, 2, 4 ... pixels serve all runs of the footprint: two of them cover any run.
     """
-    sections, rows, columns = shape
+    sections, rows, _ = shape
     taps = np.frombuffer(footprint, bool).reshape(shape)
     together = _TOGETHER if rows > 1 else 1
     high = rows + together - 1

@@ -162,11 +162,11 @@ def _box(
         if row is not None and column is not None and extent[row] * extent[column] * x.itemsize > _SWEPT_BYTES:
             rows, row = [*rows, row], None
         to = np.empty(x.shape, x.dtype) if rows else out
-        size, start, boundary = (
+        window = (
             tuple(other if axis is None else values[axis] for axis in (row, column))
             for values, other in ((extent, 1), (begin, 0), (code, 0))
         )
-        run(_planes(x, row), _planes(to, row), size, start, boundary, group, value, order, threads)
+        run(_planes(x, row), _planes(to, row), *window, group, value, order, threads)
         if not rows:
             return
         x, column = to, None
@@ -219,7 +219,8 @@ def _window(
         begin, code = [*begin[: last + 1], 0][: columns + 1], [*code[: last + 1], 0][: columns + 1]
         last = columns
     if x.ndim == 1:
-        x, out, footprint, begin, code, last, axes = x[None], out[None], footprint[None], [0, *begin], [0, *code], 1, [1]
+        x, out, footprint = x[None], out[None], footprint[None]
+        begin, code, last, axes = [0, *begin], [0, *code], 1, [1]
     row = next((axis for axis in reversed(axes) if axis != last), last - 1 if last else 1)
     if group == 1 and footprint.shape[row] >= max(_TALL, 2 * footprint.shape[last]):
         row, last = last, row

@@ -1,6 +1,21 @@
 """Filters of N-dimensional arrays, as `scipy.ndimage`."""
 
-from . import _order
-from ._order import *
+from ._order import (
+    maximum_filter,
+    maximum_filter1d,
+    median_filter,
+    minimum_filter,
+    minimum_filter1d,
+    percentile_filter,
+    rank_filter,
+)
 
-__all__: list[str] = [*_order.__all__]
+__all__ = [
+    "maximum_filter",
+    "maximum_filter1d",
+    "median_filter",
+    "minimum_filter",
+    "minimum_filter1d",
+    "percentile_filter",
+    "rank_filter",
+]

@@ -475,12 +475,11 @@ def _rank(
         return _extreme(number == 0, x, None, footprint, output, mode, cval, origin, None, workers)
     y = neighbourhood.output(output, x)
     boundary = neighbourhood.one_boundary(mode, "by non-separable rank filters")
-    # SciPy's filter of lines takes halves, and compares what lies outside with more digits than the input has.
+    # SciPy's filter of lines takes halves, and holds all integers in 64 bits.
     line = x.ndim == 1 and (x.size == 1 or x.size >= footprint.size + begin[0])
     if not (line and x.dtype == np.float16):
         neighbourhood.check_real(x, y)
-    if not line:
-        cval = neighbourhood.stored(cval, x.dtype)
+    cval = neighbourhood.stored(cval, np.dtype(np.int64) if line and x.dtype.kind in "biu" else x.dtype)
     order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, number, False, workers)
     return y
 
