@@ -47,6 +47,8 @@ TYPES = {
 # page -> the element types it is compiled for
 PAGES = {
     "correlate": tuple(TYPES),
+    "pool": ("f32", "f64", "u8", "u64"),
+    "pool_grad": ("f32", "f64"),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
