@@ -54,6 +54,8 @@ PAGES = {
     "depthwise": ("f32", "f64"),
     "extrema": ORDERED,
     "layer": ("f32", "f64"),
+    "pool": ("f32", "f64", "u8", "u64"),
+    "pool_grad": ("f32", "f64"),
     "ranks": ORDERED,
     "separable": ("f32", "f64", "u8", "u16"),
 }

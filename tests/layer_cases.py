@@ -28,6 +28,10 @@ class Case(NamedTuple):
             "remainder": self.remainder,
         }  # fmt: skip
 
+    @property
+    def output(self):
+        return self.input[0], self.weight[0], *pads_and_count(self)[1]
+
     def draw(self, rng, dtype="f8", top=3):
         """Input, weight and bias of small integers."""
         return [small(rng, shape, dtype, top) for shape in (self.input, self.weight, self.weight[:1])]

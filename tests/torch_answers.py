@@ -7,14 +7,14 @@ from layer_cases import pads_and_count
 
 
 def answers(case, x, weight, bias, grad):
-    """Output, gradients of input, weight and bias, as arrays; `grad` is given the output's shape."""
+    """Output, and gradients of input, weight and bias, from that of the output."""
     (top, bottom), (left, right) = pads_and_count(case)[0]
     rows, columns = pads_and_count(case)[1]
     stride, dilation = (tuple(np.broadcast_to(value, 2).tolist()) for value in (case.stride, case.dilation))
     tensors = [torch.from_numpy(a).requires_grad_() for a in (x, weight, bias)]
     padded = F.pad(tensors[0], (left, right, top, bottom))
     y = F.conv2d(padded, *tensors[1:], stride, 0, dilation, case.groups)[:, :, :rows, :columns]
-    y.backward(torch.from_numpy(grad(tuple(y.shape))))
+    y.backward(torch.from_numpy(grad))
     return [y.detach().numpy(), *(tensor.grad.numpy() for tensor in tensors)]
 
 

@@ -29,7 +29,7 @@ from .tiles cimport LANES, Plane, acc_t, correlate_plane, elem, load, madd, stor
 
 cdef extern from "simd.h" nogil:
     vec fetch "fc_fetch" (const elem *)
-    void ahead "fc_ahead" (const elem *)
+    void prefetch "fc_prefetch" (const void *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
 
@@ -218,8 +218,8 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
                 c = min(c, C - LANES)
                 if c * item % PAGE < LANES * item:  # what the line below adds, while this one is summed
                     for s in range(here):
-                        ahead(line + s * x_step + below + c)
-                        ahead(to + s * y_step + y_line + c)
+                        prefetch(line + s * x_step + below + c)
+                        prefetch(to + s * y_step + y_line + c)
                 if dense and here == MOST:
                     dense_tile(to + c, y_step, bias + c, line + c, ldw, job.dilation0 * ldh, w + c, ldt, job.R, job.S)
                 else:

@@ -16,7 +16,7 @@ cdef extern from "simd.h" nogil:
     const elem HIGHEST "FC_KEY_HIGHEST"
     const int BITS "FC_KEY_BITS"
     vec load "fc_load" (const elem *)
-    void prefetch "FC_PREFETCH" (const void *)
+    void prefetch "fc_prefetch" (const void *)
     void store "fc_store" (elem *, vec)
     vec vmax "fc_max" (vec, vec)
     vec vmin "fc_min" (vec, vec)

@@ -113,8 +113,8 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 
-/* Asks for the cache line that will be read soon; it may lie anywhere. */
-#define FC_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+/* Asks for a cache line early; any address will do. */
+FC_INLINE void fc_prefetch(const void *p) { __builtin_prefetch(p); }
 
 /* Holds a value in a register: else the compiler repeats the load in every multiply-add that uses it. */
 #if defined(__AVX512F__)
@@ -128,7 +128,7 @@ FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 #endif
 #else
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { return n; }
-#define FC_PREFETCH(p) ((void) 0)
+FC_INLINE void fc_prefetch(const void *p) { (void) p; }
 #define FC_HOLD(v) ((void) 0)
 #endif
 
@@ -141,16 +141,6 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
 
 /* The same for a single use: it may become part of the instruction that uses it. */
 FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
-
-/* Asks for the cache line of what will be needed soon. */
-FC_INLINE void fc_ahead(const fc_elem *p)
-{
-#if FC_VECTOR
-    __builtin_prefetch(p);
-#else
-    (void) p;
-#endif
-}
 
 #if FC_COMPLEX
 /* A complex sum is two real ones over the interleaved input, sum x Re h and sum x Im h, joined at the end. */
@@ -250,6 +240,111 @@ FC_INLINE void fc_activate(fc_elem *v, ptrdiff_t n, int function)
     else if (function == 3)
         for (ptrdiff_t i = 0; i < n; i++)
             v[i] = (fc_elem) (sizeof(fc_elem) == 4 ? tanhf((float) v[i]) : tanh((double) v[i]));
+}
+#endif
+
+#if !FC_COMPLEX
+/* Order: comparisons give masks, integers of the element's size with all bits set where they hold.
+ * NaN wins, wherever it stands: `fc_max_or_nan(a, x)` is NaN where a or x is.  A tie leaves a. */
+#define FC_FLOATING ((fc_real) 0.5 != 0)
+
+#if FC_VECTOR
+typedef __typeof__(__builtin_choose_expr(sizeof(fc_real) == 8, (int64_t) 0,
+                   __builtin_choose_expr(sizeof(fc_real) == 4, (int32_t) 0,
+                   __builtin_choose_expr(sizeof(fc_real) == 2, (int16_t) 0, (int8_t) 0)))) fc_int;
+typedef fc_int fc_mask __attribute__((vector_size(FC_BYTES)));
+#define FC_SPLAT_INT(n) ((n) - (fc_mask) {0})
+#define FC_LANE(v, i) (v)[i]
+#else
+typedef ptrdiff_t fc_mask, fc_int;
+#define FC_SPLAT_INT(n) (n)
+#define FC_LANE(v, i) (v)
+#endif
+
+FC_INLINE fc_mask fc_choose(fc_mask m, fc_mask a, fc_mask b) { return (m & a) | (~m & b); }
+FC_INLINE fc_mask fc_integers(fc_int n) { return FC_SPLAT_INT(n); }
+FC_INLINE fc_mask fc_load_integers(const fc_int *p) { fc_mask v; memcpy(&v, p, sizeof v); return v; }
+FC_INLINE void fc_store_integers(fc_int *p, fc_mask v) { memcpy(p, &v, sizeof v); }
+
+#if FC_VECTOR
+FC_INLINE fc_mask fc_above(fc_vec a, fc_vec x) { return (fc_mask) ((x > a) | (x != x)); }
+FC_INLINE fc_mask fc_below(fc_vec a, fc_vec x) { return (fc_mask) ((x < a) | (x != x)); }
+FC_INLINE fc_vec fc_pick(fc_mask m, fc_vec a, fc_vec b) { return (fc_vec) fc_choose(m, (fc_mask) a, (fc_mask) b); }
+#else
+FC_INLINE fc_mask fc_above(fc_vec a, fc_vec x) { return -(x > a || x != x); }
+FC_INLINE fc_mask fc_below(fc_vec a, fc_vec x) { return -(x < a || x != x); }
+FC_INLINE fc_vec fc_pick(fc_mask m, fc_vec a, fc_vec b) { return m ? a : b; }
+#endif
+
+FC_INLINE fc_elem fc_max1(fc_elem a, fc_elem x) { return x > a || x != x ? x : a; }
+FC_INLINE fc_elem fc_min1(fc_elem a, fc_elem x) { return x < a || x != x ? x : a; }
+
+FC_INLINE fc_vec fc_max_or_nan(fc_vec a, fc_vec x) { return fc_pick(fc_above(a, x), x, a); }
+FC_INLINE fc_vec fc_min_or_nan(fc_vec a, fc_vec x) { return fc_pick(fc_below(a, x), x, a); }
+
+/* Elements 0, 2, 4 ... or 1, 3, 5 ... of two vectors that follow one another. */
+FC_INLINE fc_vec fc_every_second(fc_vec a, fc_vec b, const int first)
+{
+#if !FC_VECTOR
+    return first ? b : a;
+#elif defined(__clang__)
+    enum { n = FC_LANES };
+    fc_vec v = a;
+    for (int i = 0; i < n; i++)
+        v[i] = 2 * i + first < n ? a[(2 * i + first) % n] : b[(2 * i + first) % n];
+    return v;
+#elif FC_BYTES == 32
+    /* Within 16 bytes first, then 8 bytes at a time: each is one instruction. */
+    enum { n = FC_LANES, part = n / 2, half = n / 4 };
+    fc_mask inside = {0}, order = {0};
+    for (int i = 0; i < n; i++) {
+        inside[i] = i / part * part + (i % part < half ? 2 * (i % part) : 2 * (i % part - half) + n) + first;
+        order[i] = (i / half % 2 * 2 + i / part) * half + i % half;
+    }
+    a = __builtin_shuffle(a, b, inside);
+    return __builtin_shuffle(a, order);
+#else
+    enum { n = FC_LANES };
+    fc_mask m = {0};
+    for (int i = 0; i < n; i++)
+        m[i] = 2 * i + first;
+    return __builtin_shuffle(a, b, m);
+#endif
+}
+
+/* The last element of a, and all of b but its last. */
+FC_INLINE fc_vec fc_one_later(fc_vec a, fc_vec b)
+{
+#if !FC_VECTOR
+    (void) b;
+    return a;
+#else
+    enum { n = FC_LANES };
+#ifdef __clang__
+    fc_vec v = b;
+    v[0] = a[n - 1];
+    for (int i = 1; i < n; i++)
+        v[i] = b[i - 1];
+    return v;
+#else
+    fc_mask m = {0};
+    for (int i = 0; i < n; i++)
+        m[i] = n - 1 + i;
+    return __builtin_shuffle(a, b, m);
+#endif
+#endif
+}
+
+FC_INLINE fc_elem fc_lowest(void)
+{
+    if (FC_FLOATING)
+        return (fc_elem) -INFINITY;
+    return (fc_elem) -1 > 0 ? (fc_elem) 0 : (fc_elem) ((uintmax_t) 1 << (8 * sizeof(fc_elem) - 1));
+}
+
+FC_INLINE fc_elem fc_highest(void)
+{
+    return FC_FLOATING ? (fc_elem) INFINITY : (fc_elem) ~(uintmax_t) 0 - fc_lowest();
 }
 #endif
 
@@ -458,10 +553,10 @@ FC_INLINE uint64_t fc_whole64(double v)
 }
 
 /* Asks for n bytes that will be read soon. */
-FC_INLINE void fc_prefetch(const char *p, ptrdiff_t n)
+FC_INLINE void fc_prefetch_all(const char *p, ptrdiff_t n)
 {
     for (ptrdiff_t i = 0; i < n; i += 64)
-        FC_PREFETCH(p + i);
+        fc_prefetch(p + i);
 }
 #endif
 

@@ -36,7 +36,7 @@ cdef extern from "simd.h" nogil:
     wide wide_mul_add "fc_wide_mul_add" (wide, wide, wide)
     void store_whole "fc_store_whole" (elem *, wide)
     bint any_doubt "fc_any_doubt" (const elem *, const int, elem)
-    void prefetch "fc_prefetch" (const char *, Py_ssize_t)
+    void prefetch "fc_prefetch_all" (const char *, Py_ssize_t)
     elem read "fc_read" (const elem_in *)
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)

@@ -29,9 +29,32 @@ from ._arguments import (
     transposed_layer,
     whole_shape,
 )
+from .pooling_grad import (
+    adaptive_avg_pool1d_input,
+    adaptive_avg_pool2d_input,
+    adaptive_max_pool1d_input,
+    adaptive_max_pool2d_input,
+    avg_pool1d_input,
+    avg_pool2d_input,
+    lp_pool1d_input,
+    lp_pool2d_input,
+    max_pool1d_input,
+    max_pool2d_input,
+    max_unpool2d_input,
+    min_pool1d_input,
+    min_pool2d_input,
+    sum_pool1d_input,
+    sum_pool2d_input,
+)
 
 __all__ = [
     "activation",
+    "adaptive_avg_pool1d_input",
+    "adaptive_avg_pool2d_input",
+    "adaptive_max_pool1d_input",
+    "adaptive_max_pool2d_input",
+    "avg_pool1d_input",
+    "avg_pool2d_input",
     "conv1d_input",
     "conv1d_weight",
     "conv2d_input",
@@ -41,6 +64,15 @@ __all__ = [
     "conv_transpose1d_weight",
     "conv_transpose2d_input",
     "conv_transpose2d_weight",
+    "lp_pool1d_input",
+    "lp_pool2d_input",
+    "max_pool1d_input",
+    "max_pool2d_input",
+    "max_unpool2d_input",
+    "min_pool1d_input",
+    "min_pool2d_input",
+    "sum_pool1d_input",
+    "sum_pool2d_input",
 ]
 
 

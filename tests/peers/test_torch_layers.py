@@ -25,19 +25,14 @@ def test_forward_and_backward(case, dtype, rng):
     if 0 in case.input:
         return  # PyTorch takes no pictures without pixels
     x, weight, bias = case.draw(rng, dtype, 2)
-    grads = []
-
-    def grad(shape):
-        grads.append(small(rng, shape, dtype, 2))
-        return grads[0]
-
+    grad = small(rng, case.output, dtype, 2)
     y, to_input, to_weight, to_bias = answers(case, x, weight, bias, grad)
     for layout, of in (("NCHW", lambda a: a), ("NHWC", last)):
         options = case.options | {"layout": layout}
         same(nn.conv2d(of(x), weight, bias, **options), of(y).copy())
-        same(nn.grad.conv2d_input(of(x).shape, weight, of(grads[0]), **options), of(to_input))
-        same(nn.grad.conv2d_weight(of(x), weight.shape, of(grads[0]), **options), to_weight)
-        same(nn.grad.conv_bias(of(grads[0]), layout=layout), to_bias)
+        same(nn.grad.conv2d_input(of(x).shape, weight, of(grad), **options), of(to_input))
+        same(nn.grad.conv2d_weight(of(x), weight.shape, of(grad), **options), to_weight)
+        same(nn.grad.conv_bias(of(grad), layout=layout), to_bias)
 
 
 def drawn(rng, ndim):

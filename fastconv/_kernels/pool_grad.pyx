@@ -1,0 +1,272 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""The way back through a pool.
+
+`scatter`, after a maximum or a minimum:    out[b, index[b, e, c], c] += values[b, e, c]
+
+Planes are shared among the threads, of interleaved channels a few at a time, so that what is written at random
+stays in L2; a plane is done by one thread, in the order of the values.
+
+`spread`, after a sum, whose adjoint it is: out[b, h, t, c] is the sum of grad[b, i, j, c] / divisor(i, j) over the
+windows (i, j) that have seen (h, t). Blocks of the result are shared among the threads. For each row i of windows that
+reaches into a block its columns are spread on a line in L1, tap by tap, and the line is added to each of its rows.
+Every sum runs over i, then over column taps and j, however the result is cut.
+"""
+from cython.parallel cimport prange, threadid
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
+
+from fastconv import _machine
+
+from .tiles cimport elem
+from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
+
+cdef enum:
+    CHANNELS = 16               # of interleaved ones that are scattered at a time: a cache line or two
+    LINE = 1 << 12              # elements of a line
+    GRAIN = 1 << 16             # elements that a thread takes at a time
+    SHARE = 1 << 15             # elements below which another thread is not worth waking
+    STEP = 1 << 28              # elements of each thread between two looks for Ctrl-C
+
+
+# --- scatter --------------------------------------------------------------------------------------------
+
+cdef struct Scatter:
+    elem *out                   # [planes, size, group]
+    const elem *values          # [planes, count, group]
+    const int64_t *index
+    Py_ssize_t size, count, group
+    Py_ssize_t blocks           # of channels, in a plane
+    bint add
+
+
+cdef bint scatter_block(const Scatter *job, Py_ssize_t number) noexcept nogil:
+    """A few channels of a plane; whether every index lay inside."""
+    cdef Py_ssize_t c0 = number % job.blocks * CHANNELS, c1 = min(c0 + CHANNELS, job.group), e, c, k, n = job.group
+    cdef elem *out = job.out + number // job.blocks * job.size * n
+    cdef const elem *values = job.values + number // job.blocks * job.count * n
+    cdef const int64_t *index = job.index + number // job.blocks * job.count * n
+    cdef bint inside = True
+    for e in range(job.size):
+        memset(out + e * n + c0, 0, (c1 - c0) * sizeof(elem))
+    for e in range(job.count):
+        for c in range(e * n + c0, e * n + c1):
+            k = index[c]
+            if k < 0 or k >= job.size:
+                inside = False
+            elif job.add:
+                out[k * n + c - e * n] += values[c]
+            else:
+                out[k * n + c - e * n] = values[c]
+    return inside
+
+
+cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers,
+                      bint *outside) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            if not scatter_block(job, i):
+                outside[0] = True
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            if not scatter_block(job, i):
+                outside[threadid()] = True
+
+
+def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray out not None, bint add, int workers):
+    """Put values where their indices say; whether all indices lay inside.
+
+    values, index : (M, count, C) of the module's type and of int64, C-contiguous   IN
+    out : (M, size, C), likewise   OUT
+    add : whether values that meet are added; else the last one stands
+    workers : threads at most
+    """
+    cdef Scatter job
+    cdef Py_ssize_t blocks, done = 0, leap, end, work
+    cdef bint *outside
+    cdef bint inside = True
+    job.out, job.values = <elem *> cnp.PyArray_DATA(out), <const elem *> cnp.PyArray_DATA(values)
+    job.index = <const int64_t *> cnp.PyArray_DATA(index)
+    job.size, job.count, job.group, job.add = out.shape[1], values.shape[1], values.shape[2], add
+    job.blocks = (job.group + CHANNELS - 1) // CHANNELS
+    blocks = values.shape[0] * job.blocks
+    work = values.shape[0] * (job.size + job.count) * job.group
+    if work == 0:
+        return True
+    workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
+    outside = <bint *> calloc(workers, sizeof(bint))
+    if outside == NULL:
+        raise MemoryError("fastconv: no memory to lay out the work")
+    try:
+        leap = workers * max(1, STEP // max(1, work // blocks))
+        while done < blocks:
+            end = min(blocks, done + leap)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run_scatter(&job, done, end, workers, outside)
+            PyErr_CheckSignals()
+            done = end
+        for end in range(workers):
+            inside = inside and not outside[end]
+        return inside
+    finally:
+        free(outside)
+
+
+# --- spread ---------------------------------------------------------------------------------------------
+
+cdef struct Spread:
+    const char *grad
+    char *out
+    Axis rows, columns          # of the input that had been pooled, and of the gradient
+    Py_ssize_t batch            # planes in a batch of batches
+    Py_ssize_t gb0, gb1, gr     # strides of batches, planes and rows, in bytes
+    Py_ssize_t ob0, ob1, orow
+    Py_ssize_t group
+    int finish
+    elem number
+    Py_ssize_t height, tall     # rows of a block, blocks in a column of them
+    Py_ssize_t width, wide      # columns of a block, blocks in a row of them
+
+
+cdef inline void reaching(const Axis *axis, Py_ssize_t low, Py_ssize_t high, Py_ssize_t *first,
+                          Py_ssize_t *last) noexcept nogil:
+    """The windows first .. last-1 are all that can see a sample of low .. high-1."""
+    cdef Py_ssize_t reach
+    if axis.stride == 0:
+        first[0] = max(low * axis.output // axis.size - 1, 0)
+        last[0] = min(high * axis.output // axis.size + 2, axis.output)
+        return
+    reach = low - (axis.kernel - 1) * axis.step - axis.start
+    first[0] = (reach + axis.stride - 1) // axis.stride if reach > 0 else 0
+    reach = high - 1 - axis.start
+    last[0] = min(reach // axis.stride + 1, axis.output) if reach >= 0 else 0
+
+
+cdef inline void spread_columns(const Spread *job, elem *line, elem *scaled, const elem *grad, elem over,
+                                Py_ssize_t t0, Py_ssize_t t1) noexcept nogil:
+    """A row of windows on a line of the columns t0 .. t1-1   IN grad   OUT line   TEMP scaled."""
+    cdef const Axis *axis = &job.columns
+    cdef Py_ssize_t j0, j1, j, q, t, c, e, first, last, group = job.group
+    cdef Window w
+    cdef elem divisor
+    reaching(axis, t0, t1, &j0, &j1)
+    for j in range(j0, j1):
+        divisor = over * <elem> count(axis, job.finish, j) if job.finish != PLAIN else 1
+        for e in range(j * group, (j + 1) * group):
+            scaled[e - j0 * group] = grad[e] / divisor
+    memset(line, 0, (t1 - t0) * group * sizeof(elem))
+    if axis.stride == 0:
+        for j in range(j0, j1):
+            w = place(axis, j)
+            for t in range(max(w.first, t0), min(w.first + w.taps, t1)):
+                for c in range(group):
+                    line[(t - t0) * group + c] += scaled[(j - j0) * group + c]
+        return
+    for q in range(axis.kernel):
+        t = axis.start + q * axis.step                  # of window 0; windows first .. last-1 have theirs inside
+        first = max((t0 - t + axis.stride - 1) // axis.stride if t0 > t else 0, j0)
+        last = min((t1 - 1 - t) // axis.stride + 1 if t1 > t else 0, j1)
+        if axis.stride == 1:
+            for e in range((last - first) * group):
+                line[(t + first - t0) * group + e] += scaled[(first - j0) * group + e]
+        else:
+            for j in range(first, last):
+                for c in range(group):
+                    line[(t + j * axis.stride - t0) * group + c] += scaled[(j - j0) * group + c]
+
+
+cdef void spread_block(const Spread *job, Py_ssize_t number, elem *line, elem *scaled) noexcept nogil:
+    cdef Py_ssize_t t0 = number % job.wide * job.width, t1 = min(t0 + job.width, job.columns.size)
+    cdef Py_ssize_t h0 = number // job.wide % job.tall * job.height, h1 = min(h0 + job.height, job.rows.size)
+    cdef Py_ssize_t plane = number // job.wide // job.tall, n = (t1 - t0) * job.group, first, last, i, p, h, e
+    cdef const char *grad = job.grad + plane // job.batch * job.gb0 + plane % job.batch * job.gb1
+    cdef char *out = (job.out + plane // job.batch * job.ob0 + plane % job.batch * job.ob1
+                      + t0 * job.group * <Py_ssize_t> sizeof(elem))
+    cdef elem *row
+    cdef elem over = 1
+    cdef Window w
+    for h in range(h0, h1):
+        memset(out + h * job.orow, 0, n * sizeof(elem))
+    reaching(&job.rows, h0, h1, &first, &last)
+    for i in range(first, last):
+        w = place(&job.rows, i)
+        if w.taps == 0 or w.first >= h1 or w.first + (w.taps - 1) * job.rows.step < h0:
+            continue
+        over = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+        spread_columns(job, line, scaled, <const elem *> (grad + i * job.gr), over, t0, t1)
+        for p in range(w.taps):
+            h = w.first + p * job.rows.step
+            if h0 <= h < h1:
+                row = <elem *> (out + h * job.orow)
+                for e in range(n):
+                    row[e] += line[e]
+
+
+cdef void run_spread(const Spread *job, Py_ssize_t first, Py_ssize_t last, int workers, elem *scratch,
+                     Py_ssize_t apart, Py_ssize_t line) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            spread_block(job, i, scratch, scratch + line)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            spread_block(job, i, scratch + threadid() * apart, scratch + threadid() * apart + line)
+
+
+def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, Py_ssize_t group, int finish, number,
+           int workers):
+    """Every output's gradient to all that its window has seen.
+
+    grad : (M, N, rows.output, ...), aligned, native, in rows of columns.output * group elements   IN
+    out : (M, N, rows.size, ...), likewise, in rows of columns.size * group; not overlapping grad   OUT
+    rows, columns : the windows along each axis, `_plan.pools.Windows`
+    group : channels that interleave in a row
+    finish, number : what a sum had been divided by, as in pool.pyx
+    workers : threads at most
+    """
+    cdef Spread job
+    cdef Py_ssize_t planes, work, blocks, done = 0, leap, end, line, apart, stride
+    cdef elem *scratch
+    job.rows, job.columns = axis_of(rows), axis_of(columns)
+    job.grad, job.out = <const char *> cnp.PyArray_DATA(grad), <char *> cnp.PyArray_DATA(out)
+    job.batch = out.shape[1]
+    planes = out.shape[0] * job.batch
+    job.gb0, job.gb1, job.gr = grad.strides[0], grad.strides[1], grad.strides[2]
+    job.ob0, job.ob1, job.orow = out.strides[0], out.strides[1], out.strides[2]
+    job.group, job.finish, job.number = group, finish, <elem> number
+    work = planes * job.rows.size * job.columns.size * group
+    if work == 0:
+        return
+    job.width = min(max(LINE // group, 1), job.columns.size)
+    job.wide = (job.columns.size + job.width - 1) // job.width
+    job.height = min(max(GRAIN // (job.width * group), job.rows.kernel), job.rows.size)
+    job.tall = (job.rows.size + job.height - 1) // job.height
+    blocks = planes * job.tall * job.wide
+    stride = job.columns.stride if job.columns.stride > 0 else max(job.columns.size // max(job.columns.output, 1), 1)
+    line = job.width * group
+    apart = line + (job.width + job.columns.kernel * job.columns.step) // stride * group + 4 * group
+    if job.columns.stride == 0:
+        apart = line + min(job.columns.output, job.width * job.columns.output // job.columns.size + 4) * group
+    workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
+    scratch = <elem *> malloc(workers * apart * sizeof(elem))
+    if scratch == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {apart * sizeof(elem)} bytes of scratch")
+    try:
+        leap = workers * max(1, STEP // max(1, work // blocks))
+        while done < blocks:
+            end = min(blocks, done + leap)
+            if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
+                workers = _machine.startable(workers)
+            with nogil:
+                run_spread(&job, done, end, workers, scratch, apart, line)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
