@@ -49,6 +49,7 @@ PAGES = {
     "correlate": tuple(TYPES),
     "depthwise": ("f32", "f64"),
     "layer": ("f32", "f64"),
+    "polyphase": ("f32", "f64", "c64", "c128"),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
