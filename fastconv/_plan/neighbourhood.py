@@ -97,7 +97,7 @@ def fill(cval: Any) -> float:
 def output(output: Any, x: np.ndarray, complex_output: bool = False) -> np.ndarray:
     """The array for the result: a new one of the dtype that is given or the input's, or the caller's."""
     if output is None:
-        dtype = np.dtype(x.dtype.name)  # native
+        dtype = x.dtype.newbyteorder("=")
         return np.empty(x.shape, np.promote_types(dtype, np.complex64) if complex_output else dtype)
     if isinstance(output, (type, np.dtype, str)):
         dtype = np.dtype(output)
