@@ -25,7 +25,7 @@ from libc.stdlib cimport free, malloc
 
 from fastconv import _machine
 
-from .rows cimport HIGHEST, LANES, Plane, Span, elem, give, key, larger, span, take, up
+from .rows cimport HIGHEST, LANES, LINE, Plane, Span, aligned, elem, give, key, larger, span, take, up
 
 cdef enum:
     MAX_BATCH = 32              # dimensions of a batch of planes
@@ -36,7 +36,6 @@ cdef enum:
     GRAIN = 1 << 22             # bytes of a task at most: what threads share must not be too coarse
     SHARE = 1 << 18             # bytes below which another thread is not worth waking
     STEP = 1 << 28              # bytes of each thread between two looks for Ctrl-C, which part and join the threads
-    PAGE = 64                   # scratch areas start on a cache line
 
 cdef struct Job:
     Plane plane
@@ -125,9 +124,9 @@ cdef void lay_out(Job *job, Py_ssize_t planes, int workers) noexcept nogil:
     job.row_tasks = (plane.height + job.bh - 1) // job.bh
     job.bh = (plane.height + job.row_tasks - 1) // job.row_tasks
     job.chunk = min(up(max(CHUNK_BYTES // item, 2 * reach), LANES), job.bw)
-    job.ld = job.bw + LANES
-    job.rows_at = up((job.bw + reach) * sizeof(Py_ssize_t), PAGE)
-    job.scratch_bytes = up(job.rows_at + ((job.kh + 1) * job.ld + job.chunk + reach + 2 * LANES) * item, PAGE)
+    job.ld = up(job.bw + LANES, LINE // item)
+    job.rows_at = up((job.bw + reach) * sizeof(Py_ssize_t), LINE)
+    job.scratch_bytes = up(job.rows_at + ((job.kh + 1) * job.ld + job.chunk + reach + 2 * LANES) * item, LINE)
 
 
 cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
@@ -183,7 +182,7 @@ def box(cnp.ndarray x not None, cnp.ndarray out not None, size, start, boundary,
     lay_out(&job, planes, workers)
     tasks = planes * job.row_tasks * job.column_tasks
     workers = <int> min(<Py_ssize_t> workers, tasks)
-    scratch = <char *> malloc(workers * job.scratch_bytes)
+    scratch = <char *> malloc(workers * job.scratch_bytes + LINE)
     if scratch == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
     try:
@@ -193,7 +192,7 @@ def box(cnp.ndarray x not None, cnp.ndarray out not None, size, start, boundary,
             if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
                 workers = _machine.startable(workers)
             with nogil:
-                run(&job, done, end, workers, scratch)
+                run(&job, done, end, workers, aligned(scratch))
             PyErr_CheckSignals()
             done = end
     finally:

@@ -32,7 +32,8 @@ from libc.string cimport memset
 from fastconv import _machine
 
 from .rows cimport (
-    BITS, HIGHEST, LANES, NOWHERE, Plane, Span, elem, exchange, give, key, larger, smaller, source, span, take, up,
+    BITS, HIGHEST, LANES, LINE, NOWHERE, Plane, Span, aligned, elem, exchange, give, key, larger, smaller, source,
+    span, take, up,
 )
 
 cdef extern from "simd.h" nogil:
@@ -48,7 +49,6 @@ cdef enum:
     DIGIT = 11                  # bits that the radix sort looks at together
     SHARE = 1 << 18             # cycles, roughly, below which another thread is not worth waking
     STEP = 1 << 30              # cycles, roughly, between two looks for Ctrl-C, which part and join the threads
-    PAGE = 64                   # scratch areas start on a cache line
 
 cdef struct Job:
     Plane plane
@@ -125,7 +125,7 @@ cdef void network_block(const Job *job, Py_ssize_t number, char *scratch) noexce
     cdef Py_ssize_t rows, columns, i, k, n
     cdef Py_ssize_t high = job.kh + job.together - 1    # rows that a program sees of a section
     pack(job, number, &out, &rows, &columns, up(job.bh, job.together) + job.kh - 1, scratch)
-    values = <elem *> (scratch + job.work_at + up(job.program_rows * sizeof(elem *), PAGE))
+    values = <elem *> (scratch + job.work_at + up(job.program_rows * sizeof(elem *), LINE))
     for i in range(job.program_rows - job.inputs):
         row[job.inputs + i] = values + i * job.ld
     n = up(columns + job.width - job.bw, LANES)
@@ -234,9 +234,9 @@ cdef void slide_block(const Job *job, Py_ssize_t number, char *scratch) noexcept
     cdef elem *packed = <elem *> (scratch + job.packed_at)
     cdef Py_ssize_t size = job.sections * job.height * job.ld
     cdef elem *values = <elem *> (scratch + job.work_at)
-    cdef elem *line = values + up(size, PAGE)
-    cdef uint32_t *ranks = <uint32_t *> (line + up(job.bw, PAGE))
-    cdef uint32_t *order = ranks + up(size, PAGE)
+    cdef elem *line = values + up(size, LINE)
+    cdef uint32_t *ranks = <uint32_t *> (line + up(job.bw, LINE))
+    cdef uint32_t *order = ranks + up(size, LINE)
     cdef const uint32_t *at
     cdef const Py_ssize_t *left = job.edges + job.lists[1]
     cdef const Py_ssize_t *right = job.edges + job.lists[2]
@@ -324,17 +324,17 @@ cdef void cut(Job *job, Py_ssize_t bh, Py_ssize_t bw, Py_ssize_t multiple) noexc
     job.row_blocks, job.column_blocks = (height + job.bh - 1) // job.bh, (width + job.bw - 1) // job.bw
     job.height = job.bh + job.kh - 1
     job.width = job.bw + (job.kw - 1) * job.plane.group
-    job.packed_at = up(job.width * sizeof(Py_ssize_t), PAGE)
+    job.packed_at = up(job.width * sizeof(Py_ssize_t), LINE)
 
 
 cdef void lay_out_network(Job *job) noexcept nogil:
     cdef Py_ssize_t item = sizeof(elem), reach = (job.kw - 1) * job.plane.group, tail = reach + 2 * LANES
     cdef Py_ssize_t bw = max(ROWS_BYTES // (job.program_rows * item), 8 * LANES, 4 * reach)
     cut(job, up(BLOCK_ROWS, job.together), max(bw // LANES * LANES - reach, 1), job.together)
-    job.ld = up(job.width, LANES)
-    job.work_at = job.packed_at + up((job.sections * job.height * job.ld + tail) * item, PAGE)
-    job.scratch_bytes = up(job.work_at + up(job.program_rows * sizeof(elem *), PAGE)
-                           + (job.program_rows * job.ld + tail) * item, PAGE)
+    job.ld = up(job.width, LINE // item)
+    job.work_at = job.packed_at + up((job.sections * job.height * job.ld + tail) * item, LINE)
+    job.scratch_bytes = up(job.work_at + up(job.program_rows * sizeof(elem *), LINE)
+                           + (job.program_rows * job.ld + tail) * item, LINE)
 
 
 cdef void lay_out_slide(Job *job) noexcept nogil:
@@ -346,9 +346,9 @@ cdef void lay_out_slide(Job *job) noexcept nogil:
         cut(job, bh, up(job.bw, group), 1)
     job.ld = job.width
     size = job.sections * job.height * job.ld
-    job.work_at = job.packed_at + up(size * item, PAGE)
-    job.scratch_bytes = up(job.work_at + (up(size, PAGE) + up(job.bw, PAGE)) * item
-                           + (3 * up(size, PAGE) + PAGE) * sizeof(uint32_t), PAGE)
+    job.work_at = job.packed_at + up(size * item, LINE)
+    job.scratch_bytes = up(job.work_at + (up(size, LINE) + up(job.bw, LINE)) * item
+                           + (3 * up(size, LINE) + LINE) * sizeof(uint32_t), LINE)
 
 
 cdef void run(Block block, const Job *job, Py_ssize_t first, Py_ssize_t last, int workers,
@@ -371,7 +371,7 @@ cdef int drive(Block block, const Job *job, double cost, int workers) except -1:
     blocks = planes * job.row_blocks * job.column_blocks
     workers = <int> max(1, min(<Py_ssize_t> workers, blocks,
                                <Py_ssize_t> (cost * planes * job.plane.height * job.plane.width / SHARE)))
-    scratch = <char *> malloc(workers * job.scratch_bytes)
+    scratch = <char *> malloc(workers * job.scratch_bytes + LINE)
     if scratch == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
     try:
@@ -381,7 +381,7 @@ cdef int drive(Block block, const Job *job, double cost, int workers) except -1:
             if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
                 workers = _machine.startable(workers)
             with nogil:
-                run(block, job, done, end, workers, scratch)
+                run(block, job, done, end, workers, aligned(scratch))
             PyErr_CheckSignals()
             done = end
     finally:

@@ -8,7 +8,7 @@ and columns are sorted once for all the windows that hold them. What the result 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -121,7 +121,6 @@ def _half(n: int) -> int:
     return 1 << (n - 1).bit_length() - 1
 
 
-@lru_cache(64)
 def ranked(footprint: bytes, shape: tuple[int, int, int], rank: int, group: int) -> Program:
     """The program for the rank-th smallest of what a footprint, (sections, rows, columns), holds.
 
@@ -150,7 +149,6 @@ def ranked(footprint: bytes, shape: tuple[int, int, int], rank: int, group: int)
     return min((program(split) for split in sorted(splits)), key=lambda found: found.cost)
 
 
-@lru_cache(64)
 def largest(footprint: bytes, shape: tuple[int, int, int], group: int) -> Program:
     """The program for the largest of what a footprint, (sections, rows, columns), holds.
 

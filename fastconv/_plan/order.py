@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,7 +100,9 @@ def rank(
     """
     threads = _runtime.threads(workers)
     x, y = _bytes(x), _bytes(y)
-    outside = fill(cval) if "fill" in boundaries else 0.0
+    outside = fill(cval)
+    if "fill" not in boundaries:
+        outside = 0.0
     if y.size == 0:
         return
     work = native(x, x.dtype.newbyteorder("=") if _fits(outside, x.dtype, y.dtype) else np.dtype(np.float64))
@@ -147,13 +149,13 @@ def _box(
     side = math.prod(x.shape[last + 1 :])
     group = 1
     column: int | None = last
-    if all(a[(0,) * last].flags.c_contiguous for a in (x, out)):
+    if x.flags.c_contiguous and out.flags.c_contiguous:
         if side > _INTERLEAVE:  # wide enough to filter down the columns
             column, last = None, last + 1
         else:
             group = side
         x, out = (a.reshape(*a.shape[:last], -1) for a in (x, out))
-    else:
+    elif last != x.ndim - 1:
         x, out = (np.moveaxis(a, last, -1) for a in (x, out))
     rows: list[int | None] = [axis for axis in axes if axis != column]
     run = _runtime.kernel(module, "extrema").box
@@ -180,9 +182,21 @@ def _value(outside: float, dtype: np.dtype) -> np.ndarray:
 
 def _planes(x: np.ndarray, row: int | None) -> np.ndarray:
     """Planes of columns along the last axis and rows along another."""
-    if row is not None:
+    if row is not None and row != x.ndim - 2:
         return np.moveaxis(x, row, -2)
     return x[None] if x.ndim == 1 else x
+
+
+class View(NamedTuple):
+    """How a kernel sees arrays and a footprint: as planes, the window's last axis being the columns."""
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]  # of that shape, in another order
+    boundaries: tuple[int, ...]
+    group: int
+    start: tuple[int, int]
+    sections: np.ndarray  # (S, all axes but two): the planes that a window holds, seen from its output
+    footprint: np.ndarray  # (S, rows, columns)
 
 
 def _window(
@@ -198,64 +212,80 @@ def _window(
 ) -> None:
     """The same for x and out of one dtype, not empty, aligned and native, apart in memory."""
     module, order = keys(x.dtype, smallest)
+    window = footprint.tobytes(), footprint.shape, tuple(starts)
+    view = _view(*window, x.shape, tuple(boundaries), x.flags.c_contiguous and out.flags.c_contiguous)
+    x, out = (a.reshape(view.shape).transpose(view.axes) for a in (x, out))
+    run = _runtime.kernel(module, "ranks")
+    program = _program(view.footprint.tobytes(), view.footprint.shape, number, view.group, x.itemsize)
     value = _value(outside, x.dtype)
+    if program is not None:
+        run.network(
+            x, out, view.sections, view.footprint.shape[1:], view.start, view.boundaries, view.group, value, order,
+            *program, threads,
+        )  # fmt: skip
+    else:
+        number = int(view.footprint.sum()) - 1 if number is None else number
+        run.slide(
+            x, out, view.sections, view.footprint, view.start, view.boundaries, view.group, value, order, number, threads
+        )
+
+
+@lru_cache(64)
+def _view(
+    window: bytes,
+    extent: tuple[int, ...],
+    starts: tuple[int, ...],
+    shape: tuple[int, ...],
+    boundaries: tuple[str, ...],
+    plain: bool,
+) -> View:
+    ndim = len(shape)
+    footprint = np.frombuffer(window, bool).reshape(extent)
     # What the footprint leaves out at its ends is no part of the window.
-    used = [np.flatnonzero(footprint.any(tuple(set(range(x.ndim)) - {axis}))) for axis in range(x.ndim)]
+    used = [np.flatnonzero(footprint.any(tuple(set(range(ndim)) - {axis}))) for axis in range(ndim)]
     footprint = footprint[tuple(slice(at[0], at[-1] + 1) for at in used)]
     begin = [start + int(at[0]) for start, at in zip(starts, used, strict=True)]
     code = [BOUNDARIES[boundary] for boundary in boundaries]
 
-    # The last axis of the window becomes the columns, one more the rows, all others sections.
-    axes = [axis for axis, k in enumerate(footprint.shape) if k > 1 or begin[axis] != 0] or [x.ndim - 1]
-    last = axes[-1]
-    side = math.prod(x.shape[last + 1 :])
-    plain = all(a[(0,) * last].flags.c_contiguous for a in (x, out))
+    moved = [axis for axis, k in enumerate(footprint.shape) if k > 1 or begin[axis] != 0] or [ndim - 1]
+    last = moved[-1]
+    side = math.prod(shape[last + 1 :])
     group = 1
     if plain and (side <= _INTERLEAVE or footprint.shape[last] < _TALL):
+        # What lies beside a number is a channel of its pixel, or else the columns, which the window does not span.
         columns = last if side <= _INTERLEAVE else last + 1
         group = side if columns == last else 1
-        x, out = (a.reshape(*a.shape[:columns], -1) for a in (x, out))
+        shape = (*shape[:columns], math.prod(shape[columns:]))
         footprint = footprint.reshape(*footprint.shape[: last + 1], *[1] * (columns - last))
         begin, code = [*begin[: last + 1], 0][: columns + 1], [*code[: last + 1], 0][: columns + 1]
         last = columns
-    if x.ndim == 1:
-        x, out, footprint = x[None], out[None], footprint[None]
-        begin, code, last, axes = [0, *begin], [0, *code], 1, [1]
-    row = next((axis for axis in reversed(axes) if axis != last), last - 1 if last else 1)
+    if len(shape) == 1:
+        shape, footprint = (1, *shape), footprint[None]
+        begin, code, last, moved = [0, *begin], [0, *code], 1, [1]
+    row = next((axis for axis in reversed(moved) if axis != last), last - 1 if last else 1)
     if group == 1 and footprint.shape[row] >= max(_TALL, 2 * footprint.shape[last]):
         row, last = last, row
-    order_of = [*(axis for axis in range(x.ndim) if axis not in (row, last)), row, last]
-    x, out, footprint = (a.transpose(order_of) for a in (x, out, footprint))
-    begin, code = ([values[axis] for axis in order_of] for values in (begin, code))
-
+    axes = (*(axis for axis in range(len(shape)) if axis not in (row, last)), row, last)
+    footprint = footprint.transpose(axes)
+    begin, code = ([values[axis] for axis in axes] for values in (begin, code))
     seen = np.argwhere(footprint.any((-2, -1)))
-    footprint = np.ascontiguousarray(footprint[tuple(seen.T)]).reshape(len(seen), *footprint.shape[-2:])
     sections = np.ascontiguousarray(seen + np.array(begin[:-2], np.intp), np.intp).reshape(len(seen), -1)
-    where = tuple(begin[-2:])
-    program = _program(footprint, number, group, x.itemsize)
-    if program is not None:
-        _runtime.kernel(module, "ranks").network(
-            x, out, sections, footprint.shape[1:], where, code, group, value, order, program.steps, program.results,
-            program.inputs, program.rows, threads,
-        )  # fmt: skip
-    else:
-        if number is None:
-            number = int(footprint.sum()) - 1
-        _runtime.kernel(module, "ranks").slide(
-            x, out, sections, footprint.view(np.uint8), where, code, group, value, order, number, threads
-        )
+    footprint = np.ascontiguousarray(footprint[tuple(seen.T)]).reshape(len(seen), *footprint.shape[-2:])
+    return View(shape, axes, tuple(code), group, (begin[-2], begin[-1]), sections, footprint)
 
 
-def _program(footprint: np.ndarray, rank: int | None, group: int, itemsize: int) -> network.Program | None:
+@lru_cache(64)
+def _program(
+    window: bytes, shape: tuple[int, int, int], number: int | None, group: int, itemsize: int
+) -> network.Program | None:
     """The network that finds a rank, or the largest for None; None where sliding costs less."""
-    edges = np.diff(footprint.astype(np.int8), axis=2, prepend=0)
-    runs = int((edges > 0).sum())
+    footprint = np.frombuffer(window, np.int8).reshape(shape)
+    runs = int((np.diff(footprint, axis=2, prepend=0) > 0).sum())
     limit = (_SLIDE + 2 * _EDGE * runs) * _REGISTER[_runtime.ISA] / itemsize / _EXCHANGE
-    window = footprint.tobytes(), footprint.shape
-    if rank is None:
-        return network.largest(*window, group) if runs <= _MOST_RUNS else None
+    if number is None:
+        return network.largest(window, shape, group) if runs <= _MOST_RUNS else None
     taps = int(footprint.sum())
     if taps > _MOST_TAPS or taps * math.log2(taps) > 2 * limit:
         return None
-    program = network.ranked(*window, rank, group)
+    program = network.ranked(window, shape, number, group)
     return program if program.cost < limit else None

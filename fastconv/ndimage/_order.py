@@ -411,7 +411,8 @@ def _extreme(
         begin = _begin(footprint, axes, origin)
         boundary = neighbourhood.one_boundary(mode, "for non-separable footprints")
         neighbourhood.check_real(x, y)
-        cval = neighbourhood.stored(cval, x.dtype)
+        if boundary == "fill":
+            cval = neighbourhood.stored(cval, x.dtype)
         order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, None, smallest, workers)
         return y
     passes = []
@@ -479,7 +480,8 @@ def _rank(
     line = x.ndim == 1 and (x.size == 1 or x.size >= footprint.size + begin[0])
     if not (line and x.dtype == np.float16):
         neighbourhood.check_real(x, y)
-    cval = neighbourhood.stored(cval, np.dtype(np.int64) if line and x.dtype.kind in "biu" else x.dtype)
+    if boundary == "fill":
+        cval = neighbourhood.stored(cval, np.dtype(np.int64) if line and x.dtype.kind in "biu" else x.dtype)
     order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, number, False, workers)
     return y
 
