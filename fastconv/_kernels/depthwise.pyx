@@ -25,7 +25,7 @@ from libc.string cimport memset
 from fastconv import _machine
 
 from .pictures cimport Pictures, pack, pictures, unpack, up
-from .tiles cimport LANES, Plane, acc_t, correlate_plane, elem, load, madd, store, vec, zero
+from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
 
 cdef extern from "simd.h" nogil:
     vec fetch "fc_fetch" (const elem *)
@@ -149,8 +149,8 @@ cdef inline void dense_tile(elem *y, Py_ssize_t ld, const elem *bias, const elem
 cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
                       Py_ssize_t phase) noexcept nogil:
     """Columns by phase: neighbouring outputs read neighbours   IN x[rows, columns]   OUT to[rows, stride, phase]."""
-    cdef Py_ssize_t i, j, s
-    for i in range(rows):
+    cdef Py_ssize_t _i, j, s
+    for _i in range(rows):
         for s in range(stride):
             for j in range((columns - s + stride - 1) // stride):
                 to[s * phase + j] = x[j * stride + s]

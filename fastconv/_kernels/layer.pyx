@@ -423,8 +423,8 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
 #   dw[k, c, p, q] = sum_n sum_i sum_j dy[n, k, i, j] X[n, c, i s0 + p d0 + start0, j s1 + q d1 + start1]
 #
 # A task sums a share of the pictures' blocks for some channels c and every k, p, q, in an array of its own,
-# [k block][p][q, c][V L]: the columns of the kernel and the channels of x are the "pixels" of the tile. The shares are set by the sizes alone, and added up in their order, so
-# here, too, the number of workers changes nothing.
+# [k block][p][q, c][V L]: the columns of the kernel and the channels of x are the "pixels" of the tile. The shares are
+# set by the sizes alone, and added up in their order, so here, too, the number of workers changes nothing.
 
 cdef struct Gradient:
     Pictures x, y
@@ -521,7 +521,8 @@ cdef void add_up(const Gradient *job, Py_ssize_t number, char *to, const cnp.npy
             first += (job.S * channels + MOST) * lanes
 
 
-cdef void run_gradient(const Gradient *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+cdef void run_gradient(const Gradient *job, Py_ssize_t first, Py_ssize_t last, int workers,
+                       char *scratch) noexcept nogil:
     cdef Py_ssize_t i
     if workers == 1:
         for i in range(first, last):

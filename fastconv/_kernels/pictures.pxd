@@ -45,7 +45,7 @@ cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld)
 
 
 cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
-               Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
+                      Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
     """A part of a picture, zeros outside   IN x   OUT to[height, width, channels]."""
     cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low)
     cdef Py_ssize_t i, j, c, item = sizeof(elem), ld = width * channels
@@ -83,8 +83,8 @@ cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ss
 
 
 cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
-                 Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
-                 Py_ssize_t ld) noexcept nogil:
+                        Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
+                        Py_ssize_t ld) noexcept nogil:
     """Sums to their places   IN sums[height, width, ld], of which `channels` count   OUT y."""
     cdef Py_ssize_t i, j, c, item = sizeof(elem)
     cdef char *at
@@ -116,10 +116,11 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
         sums += width * ld
 
 
-cdef inline void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes,
-                     Py_ssize_t row, Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
+cdef inline void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels,
+                            Py_ssize_t lanes, Py_ssize_t row, Py_ssize_t column, Py_ssize_t height, Py_ssize_t width,
+                            elem *to) noexcept nogil:
     """A part of a picture that lies inside   IN y   OUT to[height, width, lanes], zeros beyond its channels."""
-    cdef Py_ssize_t i, j, c, item = sizeof(elem)
+    cdef Py_ssize_t _i, j, c, item = sizeof(elem)
     cdef const char *at
     cdef const char *here
     at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
@@ -128,7 +129,7 @@ cdef inline void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel,
     if y.sh == width * y.sw:                        # rows without a gap are one
         width *= height
         height = 1
-    for i in range(height):
+    for _i in range(height):
         if y.sc == item:
             for j in range(width):
                 memcpy(to + j * lanes, at + j * y.sw, channels * item)
