@@ -32,8 +32,8 @@ from libc.string cimport memset
 from fastconv import _machine
 
 from .rows cimport (
-    BITS, HIGHEST, LANES, LINE, NOWHERE, Plane, Span, aligned, elem, exchange, give, key, larger, smaller, source,
-    span, take, up,
+    BITS, HIGHEST, LANES, LINE, NOWHERE, Plane, Span, aligned, elem, exchange, give, key, larger, load, put, smaller,
+    source, span, store, take, up, vec, vmax, vmin,
 )
 
 cdef extern from "simd.h" nogil:
@@ -45,7 +45,7 @@ cdef enum:
     MAX_BATCH = 32              # dimensions of a batch of planes
     ROWS_BYTES = 1 << 16        # of the rows of a program: those that it goes to and fro between stay in L1
     BLOCK_ROWS = 32             # of a network's outputs
-    SIDE = 128                  # of a sliding window's block, and more where the window is larger
+    SIDE = 64                   # of a sliding window's block, and more where the window is larger
     DIGIT = 11                  # bits that the radix sort looks at together
     SHARE = 1 << 18             # cycles, roughly, below which another thread is not worth waking
     STEP = 1 << 30              # cycles, roughly, between two looks for Ctrl-C, which part and join the threads
@@ -146,6 +146,54 @@ cdef void network_block(const Job *job, Py_ssize_t number, char *scratch) noexce
             a = row[job.results[k]]
             give(&job.plane, out + (i + k) * job.os0, job.os1, a, a, columns)
         i += job.together
+
+
+cdef inline vec middle(vec a, vec b, vec c) noexcept nogil:
+    return vmax(vmin(a, b), vmin(vmax(a, b), c))
+
+
+cdef void median_block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """3 x 3: the middle of the largest of the columns' least, the middle of their middles, the least of their largest.
+
+    The most used of all networks, so its values stay in registers; three rows of sorted columns are all it stores.
+    """
+    cdef elem *packed = <elem *> (scratch + job.packed_at)
+    cdef elem *low = <elem *> (scratch + job.work_at)
+    cdef elem *mid = low + job.ld
+    cdef elem *high = mid + job.ld
+    cdef elem *result = high + job.ld
+    cdef elem *line
+    cdef const elem *x
+    cdef char *out
+    cdef Py_ssize_t rows, columns, i, j, g = job.plane.group, reach = 2 * g
+    cdef bint in_place = job.os1 == sizeof(elem)
+    cdef vec a, b, c
+    pack(job, number, &out, &rows, &columns, job.height, scratch)
+    for i in range(rows):
+        x = packed + i * job.ld
+        j = 0
+        while j < columns + reach:
+            a, b, c = load(x + j), load(x + job.ld + j), load(x + 2 * job.ld + j)
+            store(low + j, vmin(vmin(a, b), c))
+            store(mid + j, middle(a, b, c))
+            store(high + j, vmax(vmax(a, b), c))
+            j += LANES
+        line = <elem *> (out + i * job.os0) if in_place else result
+        j = 0
+        while j < columns:
+            a = vmax(vmax(load(low + j), load(low + j + g)), load(low + j + reach))
+            b = middle(load(mid + j), load(mid + j + g), load(mid + j + reach))
+            c = vmin(vmin(load(high + j), load(high + j + g)), load(high + j + reach))
+            a = middle(a, b, c)
+            if in_place and j + LANES <= columns:
+                put(&job.plane, line + j, a)
+            else:
+                store(result + j, a)
+                line = result
+            j += LANES
+        if line == result:
+            j = columns // LANES * LANES if in_place else 0
+            give(&job.plane, out + i * job.os0 + j * job.os1, job.os1, result + j, result + j, columns - j)
 
 
 # --- slide ----------------------------------------------------------------------------------------------
@@ -443,6 +491,17 @@ def network(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray sectio
     job.inputs, job.program_rows = inputs, rows
     lay_out_network(&job)
     drive(network_block, &job, 2.0 * (job.count + 1) / (LANES * job.together), workers)
+
+
+def median3x3(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray sections not None, start, boundary,
+              Py_ssize_t group, cnp.ndarray fill not None, cnp.ndarray order not None, int workers):
+    """Finds the median of 3 x 3 pixels of a section; all is as in `network`."""
+    cdef Job job
+    describe(&job, x, out, sections, start, boundary, group, fill, order)
+    job.kh = job.kw = 3
+    job.program_rows, job.together = 4, 1
+    lay_out_network(&job)
+    drive(median_block, &job, 16.0 / LANES, workers)
 
 
 def slide(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray sections not None,

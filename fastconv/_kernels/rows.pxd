@@ -167,6 +167,11 @@ cdef inline void to_numbers(elem *to, const elem *a, const elem *b, Py_ssize_t n
     store(to + j, vnumbers(vmax(load(a + j), load(b + j)), order, floating))
 
 
+cdef inline void put(const Plane *p, elem *to, vec v) noexcept nogil:
+    """A vector of the result, into a row that lies side by side."""
+    store(to, vnumbers(v, p.order, True) if p.floating else vnumbers(v, p.order, False))
+
+
 cdef inline void give(const Plane *p, char *out, Py_ssize_t step, const elem *a, const elem *b,
                       Py_ssize_t n) noexcept nogil:
     """A row of the result: the larger of two   IN a[n], b[n]   OUT out[n], `step` bytes apart"""

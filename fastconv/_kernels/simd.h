@@ -426,12 +426,14 @@ FC_INLINE int fc_highest_bit(uint64_t bits) { int i = 63; while (!(bits >> i & 1
 #if FC_VECTOR
 #define FC_KEY_FOLD(v) ((v) ^ (((v) >> (FC_KEY_BITS - 1)) & FC_SPLAT(FC_KEY_HIGHEST)))
 
-/* The compiler knows a loop over lanes such as these: it is one instruction, or the few that are needed. */
+/* The compiler knows a loop over lanes such as these: it is one instruction, or the few that are needed. Several in a
+ * row it would mix and then know no more, so each result is held. */
 FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b)
 {
     fc_vec r;
     for (int i = 0; i < FC_LANES; i++)
         r[i] = a[i] > b[i] ? a[i] : b[i];
+    FC_HOLD(r);
     return r;
 }
 
@@ -440,6 +442,7 @@ FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b)
     fc_vec r;
     for (int i = 0; i < FC_LANES; i++)
         r[i] = a[i] < b[i] ? a[i] : b[i];
+    FC_HOLD(r);
     return r;
 }
 
