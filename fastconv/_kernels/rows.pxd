@@ -178,3 +178,22 @@ cdef inline void larger(elem *to, const elem *a, const elem *b, Py_ssize_t n) no
     while j < n:
         store(to + j, vmax(load(a + j), load(b + j)))
         j += LANES
+
+
+cdef inline void smaller(elem *to, const elem *a, const elem *b, Py_ssize_t n) noexcept nogil:
+    """to[j] = min(a[j], b[j]), likewise."""
+    cdef Py_ssize_t j = 0
+    while j < n:
+        store(to + j, vmin(load(a + j), load(b + j)))
+        j += LANES
+
+
+cdef inline void exchange(elem *low, elem *high, const elem *a, const elem *b, Py_ssize_t n) noexcept nogil:
+    """Both, likewise."""
+    cdef Py_ssize_t j = 0
+    cdef vec v, w
+    while j < n:
+        v, w = load(a + j), load(b + j)
+        store(low + j, vmin(v, w))
+        store(high + j, vmax(v, w))
+        j += LANES

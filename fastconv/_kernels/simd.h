@@ -313,6 +313,21 @@ FC_INLINE fc_elem fc_number(fc_elem key, fc_order order, int floating)
     return floating ? fc_fold(key) : key;
 }
 
+/* The key as an unsigned number of the same order, for a radix sort. */
+FC_INLINE uint64_t fc_digits(fc_elem key)
+{
+    return (uint64_t) key + ((fc_elem) -1 < 0 ? (uint64_t) FC_KEY_HIGHEST + 1 : 0);
+}
+
+/* The lowest and the highest bit of a word that is not 0. */
+#if FC_VECTOR
+FC_INLINE int fc_lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
+FC_INLINE int fc_highest_bit(uint64_t bits) { return 63 - __builtin_clzll(bits); }
+#else
+FC_INLINE int fc_lowest_bit(uint64_t bits) { int i = 0; while (!(bits >> i & 1)) i++; return i; }
+FC_INLINE int fc_highest_bit(uint64_t bits) { int i = 63; while (!(bits >> i & 1)) i--; return i; }
+#endif
+
 #if FC_VECTOR
 #define FC_KEY_FOLD(v) ((v) ^ (((v) >> (FC_KEY_BITS - 1)) & FC_SPLAT(FC_KEY_HIGHEST)))
 

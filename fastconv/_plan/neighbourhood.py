@@ -69,6 +69,12 @@ def over_all(values: Sequence[Any], axes: Sequence[int], ndim: int, otherwise: A
     return spread
 
 
+def origins(origin: Any, axes: Sequence[int], ndim: int) -> list[Any]:
+    """Origins for every axis. Where `axes` names all of them, SciPy reads the origins in ascending order, too."""
+    values = sequence(origin, len(axes))
+    return values if len(axes) == ndim else over_all(values, axes, ndim, 0)
+
+
 def expand(weights: np.ndarray, axes: Sequence[int], ndim: int, name: str) -> np.ndarray:
     """A footprint or weights for `axes`, in ascending order, with length 1 along all others."""
     if weights.ndim != len(axes) or 0 in weights.shape:
@@ -121,8 +127,22 @@ def check_real(*arrays: np.ndarray) -> None:
 
 
 def store(y: np.ndarray, values: np.ndarray) -> None:
-    """Writes values into y as C casts them: towards zero, and integers wrap.   IN values   OUT y"""
+    """Writes values into y as C, on most machines, casts a double: towards zero, and integers wrap.
+
+    IN values   OUT y
+    """
     with np.errstate(all="ignore"):
-        if values.dtype.kind == "f" and y.dtype.kind in "iu" and y.dtype.itemsize < 8:
-            values = values.astype(np.int64)
-        np.copyto(y, values, casting="unsafe")
+        if y.dtype.kind in "biu" and values.dtype != y.dtype:
+            values = values.astype(np.float64)
+            if y.dtype.kind == "u" and y.dtype.itemsize == 8:
+                values = np.where(values > -1, values.astype(np.uint64), -(-values).astype(np.uint64))
+            else:
+                values = values.astype(np.int64 if y.dtype.itemsize > 2 else np.int32)
+        np.copyto(y, values.astype(np.uint8) if y.dtype.kind == "b" else values, casting="unsafe")
+
+
+def stored(value: Any, dtype: np.dtype) -> Any:
+    """A fill value as it is in an array of the dtype, bools being bytes."""
+    y = np.empty(1, np.uint8 if dtype.kind == "b" else dtype)
+    store(y, np.array([fill(value)]))
+    return y[0]

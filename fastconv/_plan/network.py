@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_TOGETHER = 4  # rows of output that maxima of a footprint are computed for: they share what is done along a row
+
 Ref = tuple[int, int]  # a value, and how many columns further on
 
 
@@ -78,7 +80,7 @@ class Network:
         """The value of a rank in two sorted lists: among its rank + 1 smallest are i of a and the rest of b."""
         count = rank + 1
         return self.low(
-            self.high((a[i - 1],) * (i > 0) + (b[count - i - 1],) * (i < count))
+            self.high([*a[max(i - 1, 0) : i], *b[max(count - i - 1, 0) : count - i]])
             for i in range(max(0, count - len(b)), min(count, len(a)) + 1)
         )
 
@@ -112,3 +114,64 @@ class Network:
             np.array(table, np.int32).reshape(-1, 6), np.array([place[value] for value, _ in results], np.int32),
             self.inputs, rows,
         )  # fmt: skip
+
+
+def _half(n: int) -> int:
+    """The largest power of 2 below n."""
+    return 1 << (n - 1).bit_length() - 1
+
+
+def ranked(footprint: bytes, shape: tuple[int, int, int], rank: int, group: int) -> Program:
+    """The program for the rank-th smallest of what a footprint, (sections, rows, columns), holds.
+
+    Each column is sorted, then the columns are merged two by two, and the last two lists need no merging.
+    """
+    sections, rows, columns = shape
+    taps = np.frombuffer(footprint, bool).reshape(sections * rows, columns)
+
+    def program(split: int) -> Program:
+        net = Network(len(taps))
+
+        def joined(first: int, last: int) -> list[Ref]:
+            if last - first == 1:
+                return net.sort([(int(row), first * group) for row in np.flatnonzero(taps[:, first])])
+            half = _half(last - first)
+            return net.merge(joined(first, first + half), joined(first + half, last))
+
+        if columns == 1:
+            column = [(int(row), 0) for row in np.flatnonzero(taps)]
+            first, second = net.sort(column[: len(column) // 2]), net.sort(column[len(column) // 2 :])
+        else:
+            first, second = joined(0, split), joined(split, columns)
+        return net.program([net.select(first, second, rank)])
+
+    splits = {_half(columns), columns - 1} if columns > 1 else {0}
+    return min((program(split) for split in sorted(splits)), key=lambda found: found.cost)
+
+
+def largest(footprint: bytes, shape: tuple[int, int, int], group: int) -> Program:
+    """The program for the largest of what a footprint, (sections, rows, columns), holds.
+
+    Along a row, windows of 1, 2, 4 ... pixels serve all runs of the footprint: two of them cover any run.
+    """
+    sections, rows, _ = shape
+    taps = np.frombuffer(footprint, bool).reshape(shape)
+    together = _TOGETHER if rows > 1 else 1
+    high = rows + together - 1
+    net = Network(sections * high)
+
+    def window(row: int, first: int, length: int) -> Ref:
+        if length == 1:
+            return row, first * group
+        return net.high(window(row, first + at, length // 2) for at in (0, length // 2))
+
+    edges = np.diff(taps.astype(np.int8), axis=2, prepend=0, append=0)
+    starts, ends = (np.argwhere(edges == way) for way in (1, -1))
+    results = []
+    for below in range(together):
+        runs = []
+        for (section, row, first), last in zip(starts.tolist(), ends[:, 2].tolist(), strict=True):
+            length = _half(last - first + 1)
+            runs += [window(section * high + row + below, at, length) for at in sorted({first, last - length})]
+        results.append(net.high(runs))
+    return net.program(results)
