@@ -56,6 +56,7 @@ PAGES = {
     "layer": ("f32", "f64"),
     "ranks": ORDERED,
     "separable": ("f32", "f64", "u8", "u16"),
+    "stencil": ("f32", "f64", "u8", "u16"),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]

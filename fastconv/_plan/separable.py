@@ -23,7 +23,7 @@ _CODES = {np.dtype(f"{kind}{size}"): code for code, (kind, size) in enumerate(
     [*((kind, size) for size in (1, 2, 4, 8) for kind in "ui"), ("f", 4), ("f", 8)], 1
 )}  # fmt: skip
 
-_MODULES = {"f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2")}
+MODULES = {"f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2")}
 _TOP = {np.dtype(name): top for name, top in (("u1", 255), ("i1", 128), ("u2", 65535), ("i2", 32768))}
 
 _BESIDE = 32  # lines side by side below which they are filtered as one line of interleaved channels
@@ -76,9 +76,25 @@ class Weights:
         if found is None:
             if len(self._numbers) > 8:
                 self._numbers.clear()
-            array = _array(module, [fill, doubt, 1, 1, *self.exact])
+            narrow = module == "f32" and not doubt and not self._whole
+            array = _array(module, [fill, doubt, 1, 1, *(self._narrowed() if narrow else self.exact)])
             found = self._numbers[key] = self.sum, self.n, array, self.exact if doubt else None, 0
         return found
+
+
+    def _narrowed(self) -> np.ndarray:
+        """The weights in float32, with the sum that they have in float64: a constant stays the constant it is.
+
+        What one loses by rounding the next smaller one gets; the halves of an even window stay mirror images.
+        """
+        w, paired = self.exact.copy(), self.sum == _EVEN
+        lost = 0.0
+        for k in sorted(range(self.n // 2 + 1 if paired else self.n), key=lambda k: -abs(w[k])):
+            places = sorted({k, self.n - 1 - k}) if paired else [k]
+            rounded = float(np.float32(w[k] + lost / len(places)))
+            lost += (w[k] - rounded) * len(places)
+            w[places] = rounded
+        return w
 
 
 class Mean:
@@ -127,7 +143,7 @@ def _multiplier(n: int) -> tuple[int, int]:
 
 
 def _array(module: str, values: list[float]) -> np.ndarray:
-    dtype = _MODULES[module]
+    dtype = MODULES[module]
     with np.errstate(over="ignore"):
         return np.array(values).astype(np.int64).astype(dtype) if dtype.kind == "u" else np.array(values, dtype)
 
@@ -184,9 +200,7 @@ def run(x: np.ndarray, y: np.ndarray, passes: tuple[Pass, ...], fill: float, wor
 @functools.lru_cache(256)
 def _sweeps(passes: tuple[Pass, ...], shape: tuple[int, ...], x: np.dtype, y: np.dtype, fill: float) -> list[_Sweep]:
     """The sweeps that the passes take."""
-    for dtype in (x, y):
-        if dtype not in _CODES:
-            raise RuntimeError(f"array type {dtype} not supported")
+    supported(x, y)
     sweeps: list[_Sweep] = []
     i = 0
     while i < len(passes):
@@ -237,13 +251,19 @@ def _sweep(down: Pass | None, along: Pass | None, x: np.dtype, y: np.dtype, fill
     for p, doubt in zip(passes, doubts, strict=True):
         total, n, numbers, exact, shift = p.window.numbers(module, fill if p.boundary == "fill" else 0.0, doubt)
         jobs[p] = total, n, p.start, BOUNDARIES[p.boundary], numbers, exact, shift
-    arguments = _code(x, module), _code(y, module), jobs[down], jobs[along]
+    arguments = code(x, module), code(y, module), jobs[down], jobs[along]
     return _Sweep(down, along, _runtime.kernel(module, "separable").separable, arguments)
 
 
-def _code(dtype: np.dtype, module: str) -> int:
+def supported(*dtypes: np.dtype) -> None:
+    for dtype in dtypes:
+        if dtype.newbyteorder("=") not in _CODES and dtype.kind != "b":
+            raise RuntimeError(f"array type {dtype} not supported; use bool, integers, float32 or float64")
+
+
+def code(dtype: np.dtype, module: str) -> int:
     """What the kernel calls a dtype; 0 is its own, which in whole numbers is the unsigned and the signed one."""
-    own = _MODULES[module]
+    own = MODULES[module]
     return 0 if dtype == own or (own.kind == "u" and dtype.itemsize == own.itemsize) else _CODES[dtype]
 
 

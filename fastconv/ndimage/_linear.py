@@ -1,4 +1,4 @@
-"""Filters that are weighted sums or means of windows along the axes, one axis after another."""
+"""Filters that are weighted sums or means: of neighbours, or along the axes, one after another."""
 from __future__ import annotations
 
 import functools
@@ -9,11 +9,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from .._plan import neighbourhood, separable
+from .._plan import neighbourhood, separable, stencil
 from .._plan.separable import Mean, Pass, Weights
 
 __all__ = [
-    "convolve1d", "correlate1d", "gaussian_filter", "gaussian_filter1d", "gaussian_gradient_magnitude",
+    "convolve", "convolve1d", "correlate", "correlate1d", "gaussian_filter", "gaussian_filter1d", "gaussian_gradient_magnitude",
     "gaussian_laplace", "laplace", "prewitt", "sobel", "uniform_filter", "uniform_filter1d",
 ]  # fmt: skip
 
@@ -21,6 +21,34 @@ _FLAT = 1e-15  # a standard deviation up to which SciPy leaves an axis alone
 
 _DIFFERENCE, _SECOND = Weights([-1, 0, 1]), Weights([1, -2, 1])
 _SOBEL, _PREWITT = Weights([1, 2, 1]), Weights([1, 1, 1])
+
+
+def correlate(
+    input: Any,
+    weights: Any,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: Any = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+    workers: Any = None,
+) -> np.ndarray:
+    return _neighbours(input, weights, output, mode, cval, origin, axes, False, workers)
+
+
+def convolve(
+    input: Any,
+    weights: Any,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: Any = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+    workers: Any = None,
+) -> np.ndarray:
+    return _neighbours(input, weights, output, mode, cval, origin, axes, True, workers)
 
 
 def correlate1d(
@@ -35,6 +63,7 @@ def correlate1d(
     workers: Any = None,
 ) -> np.ndarray:
     x, w = np.asarray(input), np.asarray(weights)
+    _check_outside(x, w, cval)
     y = neighbourhood.output(output, x, "c" in (x.dtype.kind, w.dtype.kind))
     w = w.conj().astype(np.complex128) if w.dtype.kind == "c" else w.astype(np.float64, copy=False)
     if w.ndim != 1 or w.size == 0:
@@ -46,7 +75,7 @@ def correlate1d(
     def real(x: np.ndarray, w: np.ndarray, y: np.ndarray, cval: Any) -> None:
         _run(x, y, (Pass(axis, _weights(w.tobytes()), start, boundary),), cval, workers)
 
-    by_parts(real, x, w, y, cval)
+    _by_parts(real, x, w, y, cval)
     return y
 
 
@@ -244,7 +273,12 @@ def _run(x: np.ndarray, y: np.ndarray, passes: tuple[Pass, ...], cval: Any, work
     separable.run(x, y, passes, neighbourhood.fill(cval), workers)
 
 
-def by_parts(
+def _check_outside(x: np.ndarray, w: np.ndarray, cval: Any) -> None:
+    if x.dtype.kind != "c" and w.dtype.kind == "c" and np.iscomplexobj(cval):
+        raise ValueError(f"cval is {cval!r}; around a real input it must be real")
+
+
+def _by_parts(
     real: Callable[[np.ndarray, np.ndarray, np.ndarray, Any], None],
     x: np.ndarray,
     w: np.ndarray,
@@ -264,12 +298,31 @@ def by_parts(
         real(x.real, w, y.real, np.real(cval))
         real(x.imag, w, y.imag, np.imag(cval))
     elif w.dtype.kind == "c":
-        if np.iscomplexobj(cval):
-            raise ValueError(f"cval is {cval!r}; around a real input it must be real")
         real(x, w.real, y.real, cval)
         real(x, w.imag, y.imag, cval)
     else:
         real(x, w, y, cval)
+
+
+def _neighbours(
+    input: Any, weights: Any, output: Any, mode: Any, cval: Any, origin: Any, axes: Any, flip: bool, workers: Any
+) -> np.ndarray:
+    """`correlate`, or with a flip `convolve`."""
+    x, w = np.asarray(input), np.asarray(weights)
+    _check_outside(x, w, cval)
+    y = neighbourhood.output(output, x, "c" in (x.dtype.kind, w.dtype.kind))
+    if w.dtype.kind != "c":
+        w = w.astype(np.float64, copy=False)
+    elif not flip:
+        w = w.conj()
+    boundaries = (neighbourhood.one_boundary(mode, "here"),) * x.ndim
+
+    def real(x: np.ndarray, w: np.ndarray, y: np.ndarray, cval: Any) -> None:
+        window = _stencil(w.astype(np.float64, copy=False).tobytes(), w.shape, x.ndim, axes, origin, flip)
+        stencil.run(x, y, window, boundaries, neighbourhood.fill(cval), workers)
+
+    _by_parts(real, x, w, y, cval)
+    return y
 
 
 def _edges(
@@ -355,6 +408,21 @@ def _edge_passes(ndim: int, axis: int, across: Weights, mode: Any) -> tuple[Pass
     boundaries = [neighbourhood.boundary(name) for name in neighbourhood.sequence(mode, ndim)]
     others = [Pass(other, across, -1, boundaries[other]) for other in range(ndim) if other != axis]
     return Pass(axis, _DIFFERENCE, -1, boundaries[axis]), *others
+
+
+@_remembered
+def _stencil(data: bytes, shape: tuple[int, ...], ndim: int, axes: Any, origin: Any, flip: bool) -> stencil.Stencil:
+    axes = neighbourhood.all_axes(axes, ndim)
+    w = neighbourhood.expand(np.frombuffer(data).reshape(shape), axes, ndim, "weights")
+    w = np.where(np.abs(w) > np.finfo(float).eps, w, 0.0)  # what else there is, and NaN, SciPy leaves out
+    origins = neighbourhood.sequence(origin, len(axes))
+    if len(axes) < ndim:  # of all axes the order says nothing, as that of the weights
+        origins = neighbourhood.over_all(origins, axes, ndim, 0)
+    if flip:
+        w = np.flip(w)
+        origins = [-o - (n % 2 == 0) for o, n in zip(origins, w.shape, strict=True)]
+    start = [neighbourhood.start(n, o, "Invalid origin") for n, o in zip(w.shape, origins, strict=True)]
+    return stencil.Stencil(w, start)
 
 
 @functools.lru_cache(256)
