@@ -105,8 +105,8 @@ def patch_report() -> Report:
 # --- a stand-in ------------------------------------------------------------------------------------------
 
 
-def _stand_in(row: Row, original: Function) -> Function:
-    face, calls, name = row.face(), _calls[row.full_name], row.full_name
+def _stand_in(row: Row, face: Function, original: Function) -> Function:
+    calls, name = _calls[row.full_name], row.full_name
     try:
         keywords = frozenset(inspect.signature(original).parameters)
     except ValueError:
@@ -362,13 +362,13 @@ def _settle() -> None:
 def _pair(row: Row) -> tuple[Function, Function] | None:
     """The original and its stand-in, made once for each original."""
     try:
-        original = getattr(importlib.import_module(row.module), row.name)
+        original, face = getattr(importlib.import_module(row.module), row.name), row.face()
     except (ImportError, AttributeError):
-        return None  # SciPy is not installed, or has no such function
+        return None  # one side has no such function, or SciPy is not installed
     known, stand_in = _made.get(row.full_name, (None, None))
     if known is not original:
         if row.fits(original):
-            stand_in = _stand_in(row, original)
+            stand_in = _stand_in(row, face, original)
         else:
             warnings.warn(
                 f"{row.full_name} is left alone: it takes {inspect.signature(original)} in this version, and "

@@ -12,7 +12,7 @@ from .. import _runtime
 from . import network
 from .dtypes import native, takes
 from .neighbourhood import check_real, fill, store
-from .planes import BOUNDARIES
+from .grids import BOUNDARIES
 
 _SWEPT_BYTES = 1 << 22  # of rows that a sweep along both axes of a plane may hold
 _INTERLEAVE = 32  # numbers beside each other that are filtered as channels of a pixel
