@@ -54,6 +54,7 @@ PAGES = {
     "depthwise": ("f32", "f64"),
     "extrema": ORDERED,
     "layer": ("f32", "f64"),
+    "polyphase": ("f32", "f64", "c64", "c128"),
     "ranks": ORDERED,
     "separable": ("f32", "f64", "u8", "u16"),
     "stencil": ("f32", "f64", "u8", "u16"),

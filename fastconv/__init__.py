@@ -1,6 +1,6 @@
 """Convolution for NumPy arrays on CPUs, as fast as the machine can."""
 
-from . import image, kernels, ndimage, nn
+from . import image, kernels, ndimage, nn, signal
 from ._convolve import convolve, convolve2d, correlate, correlate2d
 from ._plan.sizes import ShapeError
 from ._runtime import get_workers, set_workers, show_config
@@ -24,6 +24,7 @@ __all__ = [
     "patched",
     "set_workers",
     "show_config",
+    "signal",
     "unpatch",
 ]
 

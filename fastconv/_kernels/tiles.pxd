@@ -253,3 +253,45 @@ cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ss
             for p in range(kh - 1):
                 step[s * kh + p] = dilation * ldx
         plane(out, x, &k, rows, n)
+
+
+# --- taps that stand anywhere ---------------------------------------------------------------------------
+#
+#   out[i] = sum_k h[k] x[i + offset[k]],    0 <= i < L C
+#
+# A broadcast tap and C loads give C multiply-adds: nothing is shared, as the offsets follow no rule that a tile
+# could know. Every output sums its taps in the order of k.
+
+cdef inline void scattered_tile(elem *out, const elem *x, const elem *h, const Py_ssize_t *offset, Py_ssize_t taps,
+                                const int C) noexcept nogil:
+    """out[0 : L C]   IN x, h[0 : taps], offset[0 : taps]   OUT out."""
+    cdef acc_t acc[LINE]
+    cdef Py_ssize_t k
+    cdef int c
+    cdef const elem *p
+    cdef tap_t t
+    for c in range(C):
+        acc[c] = zero()
+    for k in range(taps):
+        p = x + offset[k]
+        t = splat(h[k])
+        for c in range(C):
+            acc[c] = madd(acc[c], load(p + c * LANES), t)
+    for c in range(C):
+        store(out + c * LANES, acc[c])
+
+
+cdef inline void scattered_line(elem *out, const elem *x, const elem *h, const Py_ssize_t *offset, Py_ssize_t taps,
+                                Py_ssize_t n) noexcept nogil:
+    """out[0 : n], n >= L, by tiles; the last one overlaps its neighbour and writes the same values again."""
+    cdef Py_ssize_t i = 0
+    while n - i >= LINE * LANES:
+        scattered_tile(out + i, x + i, h, offset, taps, LINE)
+        i += LINE * LANES
+    while n - i >= 2 * LANES:
+        scattered_tile(out + i, x + i, h, offset, taps, 2)
+        i += 2 * LANES
+    while i < n:
+        i = min(i, n - LANES)
+        scattered_tile(out + i, x + i, h, offset, taps, 1)
+        i += LANES

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _reference, _runtime
 from . import method as costs
 from . import rank, spectral
-from .dtypes import correlate_kernel, kernel_name, native, output, takes
+from .dtypes import correlate_kernel, kernel_name, native, output, takes, working
 
 METHODS = ("auto", "direct", "separable", "fft")
 
@@ -65,6 +65,12 @@ def correlate(
         raise ValueError(f"method is {method!r}; use one of {', '.join(map(repr, METHODS))}")
     dtype = x.dtype.newbyteorder("=")
     y = output(out, tuple(count), dtype)
+    if x.ndim == 1:
+        correlate(
+            x[None], kernel[None], (0, *start), (1, *count), boundary, fill, (1, *stride), (1, *dilation), method,
+            y[None], workers,
+        )  # fmt: skip
+        return y
     if y.size == 0:
         return y
     if kernel.size == 0:
@@ -90,6 +96,55 @@ def correlate(
         by_sums(x, kernel, to, windows, name, threads)
     if to is not y:
         np.copyto(y, to)
+    return y
+
+
+def padded(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Sequence[int],
+    count: Sequence[int],
+    dtype: np.dtype,
+    method: str,
+    out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:
+    """`correlate` of dense windows with zeros outside, for inputs of any dtype that casts to `dtype`, the result's."""
+    work = working(dtype, min(x.size, kernel.size))
+    ones, zero = [1] * x.ndim, np.zeros(1, work)
+    x, kernel = x.astype(work, copy=False), kernel.astype(work, copy=False)
+    if work == dtype:
+        return correlate(x, kernel, start, count, "fill", zero, ones, ones, method, out, workers)
+    y = output(out, tuple(count), dtype)
+    with np.errstate(over="ignore"):
+        y[...] = correlate(x, kernel, start, count, "fill", zero, ones, ones, method, None, workers)
+    return y
+
+
+def separable(
+    x: np.ndarray,
+    factors: rank.Factors,
+    start: Sequence[int],
+    boundary: str,
+    out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:
+    """`correlate` with the outer product of factors that are given, by axis: as many outputs as x has elements.
+
+    x, factors : of one dtype that has a kernel
+    """
+    threads = _runtime.threads(workers)
+    dtype = x.dtype.newbyteorder("=")
+    y = output(out, x.shape, dtype)
+    name = kernel_name(dtype)
+    if y.size and name is not None:
+        x = native(x, dtype)
+        to = y if takes(y, x, *factors.values()) else np.empty(y.shape, dtype)
+        ones = (1,) * x.ndim
+        windows = Windows(tuple(start), ones, ones, boundary, np.zeros(1, dtype))
+        by_axes(x, {a: np.ascontiguousarray(taps, dtype) for a, taps in factors.items()}, to, windows, name, threads)
+        if to is not y:
+            np.copyto(y, to)
     return y
 
 
@@ -212,7 +267,8 @@ def by_axes(
     What lies outside of a line that is already filtered is the fill value so filtered.
     """
     taps = [factors.get(a, np.ones(1, x.dtype)) for a in range(x.ndim)]
-    left = _moving(x.shape, list(map(len, taps)), out.shape, windows)
+    moving = _moving(x.shape, list(map(len, taps)), out.shape, windows)
+    left = [a for a in range(x.ndim) if a in factors or a in moving]
     while left:
         for here in (left[-2:], left[-1:]):
             to = out if here == left else np.empty([(out if a in here else x).shape[a] for a in range(x.ndim)], x.dtype)

@@ -41,12 +41,12 @@ def costs(name: str) -> Costs:
 def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
     """Points of the FFTs that beat direct sums, or 0 where none do."""
     cost = costs(name)
-    direct = lines * count * (taps * cost.mac + cost.sample)
-    if direct < FFT_CALLS:
+    plain = direct(name, taps, lines * count)
+    if plain < FFT_CALLS:
         return 0
     whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
     least, points = min((_fft_work(points, n, taps, count), points) for points in (whole, blocks))
-    return points if lines * least * cost.fft + FFT_CALLS < direct else 0
+    return points if lines * least * cost.fft + FFT_CALLS < plain else 0
 
 
 def _fft_work(points: int, n: int, taps: int, count: int) -> float:
@@ -69,13 +69,19 @@ class Way(NamedTuple):
 DIRECT = Way("direct")
 
 
+def direct(name: str, taps: int, outputs: int) -> float:
+    """What plain sums take."""
+    cost = costs(name)
+    return outputs * (taps * cost.mac + cost.sample)
+
+
 def grid_ways(
     name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
 ) -> list[Way]:
     """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
     cost = costs(name)
     outputs = math.prod(count)
-    ways = [(outputs * (kernel.size * cost.mac + cost.sample), DIRECT)]
+    ways = [(direct(name, kernel.size, outputs), DIRECT)]
     if ways[0][0] < LOOK:
         return [DIRECT]
     factors = rank.axis_factors(kernel) if sum(k > 1 for k in kernel.shape) > 1 else None

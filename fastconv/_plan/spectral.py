@@ -255,10 +255,36 @@ def whole(
 
     def work(b: int) -> None:
         some = slice(b, b + at_once)
-        y = back(samples(some) * taps(some), points)
-        _put(out[some][_box(low, high)], y[_box(first + low, first + high)])
+        with np.errstate(all="ignore"):
+            y = back(samples(some) * taps(some), points)
+            _put(out[some][_box(low, high)], y[_box(first + low, first + high)])
 
     share_out(work, batches, workers if inside == 1 else 1)
+
+
+def broadcast(
+    x: np.ndarray, kernel: np.ndarray, axes: list[int], start: list[int], count: list[int], workers: int
+) -> np.ndarray:
+    """y[i, ...] = sum_p kernel[p, ...] x[start + i + p, ...], zero outside, by one transform along these axes.
+
+    Along the other axes the two broadcast. Nothing is asked of the numbers: one that is not finite spoils all.
+
+    x, kernel : of as many dimensions and of one floating or complex dtype, that of the result
+    start, count : a number for each of the axes
+    """
+    rest = [a for a in range(x.ndim) if a not in axes]
+    beside = np.broadcast_shapes(*([y.shape[a] for a in rest] for y in (x, kernel)))
+
+    def flat(y: np.ndarray) -> np.ndarray:
+        y = y.transpose(*rest, *axes)
+        of = y.shape[len(rest) :]
+        alike = math.prod(y.shape[: len(rest)]) == 1
+        return y.reshape(1, *of) if alike else np.broadcast_to(y, (*beside, *of)).reshape(-1, *of)
+
+    out = np.empty((math.prod(beside), *count), x.dtype)
+    points = tuple(good_size(x.shape[a] + kernel.shape[a] - 1) for a in axes)
+    whole(flat(x), flat(kernel), tuple(start), out, points, workers)
+    return np.ascontiguousarray(out.reshape(*beside, *count).transpose(np.argsort([*rest, *axes])))
 
 
 def _box(low: np.ndarray, high: np.ndarray) -> tuple[slice, ...]:
