@@ -367,9 +367,8 @@ def _pair(row: Row) -> tuple[Function, Function] | None:
         return None  # one side has no such function, or SciPy is not installed
     known, stand_in = _made.get(row.full_name, (None, None))
     if known is not original:
-        if row.fits(original):
-            stand_in = _stand_in(row, face, original)
-        else:
+        stand_in = _stand_in(row, face, original) if row.fits(original) else None
+        if stand_in is None:
             warnings.warn(
                 f"{row.full_name} is left alone: it takes {inspect.signature(original)} in this version, and "
                 f"fastconv knows {row.signature}",
