@@ -5,6 +5,7 @@ from ._convolve import convolve, convolve2d, correlate, correlate2d
 from ._plan.sizes import ShapeError
 from ._runtime import get_workers, set_workers, show_config
 from ._version import __version__
+from .patch import _from_environment, patch, patch_report, patched, unpatch
 
 __all__ = [
     "ShapeError",
@@ -18,7 +19,13 @@ __all__ = [
     "kernels",
     "ndimage",
     "nn",
+    "patch",
+    "patch_report",
+    "patched",
     "set_workers",
     "show_config",
     "signal",
+    "unpatch",
 ]
+
+_from_environment()
