@@ -116,7 +116,7 @@ def _parser() -> Parser:
 def _is_program(argv: list[str]) -> bool:
     """Whether the first word that is no option of `_launch` is a program, not a command of `_parser`."""
     words = [word for word in argv if word not in ("-v", "--verbose", "--report")]
-    return bool(words) and (words[0] == "-m" or words[0] not in COMMANDS and not words[0].startswith("-"))
+    return bool(words) and (words[0] == "-m" or (words[0] not in COMMANDS and not words[0].startswith("-")))
 
 
 def _launch(argv: list[str]) -> None:

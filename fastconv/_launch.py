@@ -53,7 +53,7 @@ def _run_found(name: str, argv: list[str], missing: str) -> None:
     if spec is None or not hasattr(spec.loader, "get_code"):
         raise LaunchError(missing)
     argv[0] = spec.origin if argv[0] == "-m" and spec.origin else argv[0]
-    code = spec.loader.get_code
+    code = spec.loader.get_code  # type: ignore[union-attr]
     _run(lambda: code(spec.name), spec, spec.loader, spec.origin, argv)
 
 
@@ -61,8 +61,10 @@ def _run(
     code: Callable[[], CodeType], spec: ModuleSpec | None, loader: object, file: str | None, argv: list[str]
 ) -> None:
     main = ModuleType("__main__")
-    main.__dict__.update(__file__=file, __cached__=spec.cached if spec else None, __loader__=loader, __spec__=spec,
-                         __package__=spec.parent if spec else None, __builtins__=sys.modules["builtins"], __annotations__={})  # fmt: skip
+    main.__dict__.update(
+        __file__=file, __cached__=spec.cached if spec else None, __loader__=loader, __spec__=spec,
+        __package__=spec.parent if spec else None, __builtins__=sys.modules["builtins"], __annotations__={},
+    )  # fmt: skip
     sys.modules["__main__"] = main
     sys.argv[:] = argv
     try:

@@ -72,7 +72,8 @@ def transposed(
     workers: int | None,
 ) -> np.ndarray:  # fmt: skip
     """activation(grad_input of x + bias): the layer that goes the other way, with an output of `shape`."""
-    return _reversed(shape, _array(weight), x, bias, stride, pads, dilation, groups, channels_last, activation, out, workers)
+    w = _array(weight)
+    return _reversed(shape, w, x, bias, stride, pads, dilation, groups, channels_last, activation, out, workers)
 
 
 def grad_input(
@@ -142,7 +143,7 @@ def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[
 
 def _sum(
     x: np.ndarray, weight: np.ndarray | PackedWeight, bias: np.ndarray | None, y: np.ndarray, start: Pair, stride: Pair,
-    dilation: Pair, groups: int, activation: int, threads: int,
+    dilation: Pair, groups: int, activation: str | None, threads: int,
 ) -> None:  # fmt: skip
     """A layer by its kernel   IN x, weight, bias   OUT y, all but the weight with channels as their second axis."""
     name, taps, dtype, code = str(kernel_name(x.dtype)), _array(weight).shape[2:], x.dtype, _CODES[activation]

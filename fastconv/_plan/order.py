@@ -11,8 +11,8 @@ import numpy as np
 from .. import _runtime
 from . import network
 from .dtypes import native, takes
-from .neighbourhood import check_real, fill, store
 from .grids import BOUNDARIES
+from .neighbourhood import check_real, fill, store
 
 _SWEPT_BYTES = 1 << 22  # of rows that a sweep along both axes of a plane may hold
 _INTERLEAVE = 32  # numbers beside each other that are filtered as channels of a pixel

@@ -79,7 +79,7 @@ def test_all_are_replaced_and_restored():
 
 def test_names_that_modules_hold():
     inner = sys.modules["scipy.signal._savitzky_golay"]
-    here = sys.modules[__name__] if __name__ in sys.modules else None
+    here = sys.modules.get(__name__)
     assert here is not None
     before = convolve2d
     holders = [inner.__dict__["convolve1d"]]

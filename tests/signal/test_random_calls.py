@@ -262,7 +262,7 @@ class Call:
             return alike | (transformed and largest >= min(2**50, np.iinfo(ours.dtype).max))
         # SciPy transforms each input as it is given, so that the least precise one decides.
         eps = max(np.finfo(dtype).eps for dtype in (ours.dtype, *(_floating(array.dtype) for array in self.arrays)))
-        rounds = self.face in FREQUENCY or self.face in SUMS and transformed or self.options.get("mode") == "line"
+        rounds = self.face in FREQUENCY or (self.face in SUMS and transformed) or self.options.get("mode") == "line"
         if self.exact and not rounds and largest < 1e5:
             return alike
         if self.face == "upfirdn":
