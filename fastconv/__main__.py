@@ -85,12 +85,12 @@ def _parser() -> Parser:
     info = commands.add_parser("info", help="show what was built and what is in use")
     info.set_defaults(run=lambda args: fastconv.show_config(), parser=info)
 
-    demo = commands.add_parser("demo", help="filter real signals and a photograph, and time it",
-                               description="Write pictures of filtered signals and photographs, and time "
-                                           "fastconv beside NumPy and SciPy.")
+    demo = commands.add_parser("demo", help="filter real signals and a photograph, train a network, and time it",
+                               description="Write pictures of filtered signals and photographs, and of a network "
+                                           "that learns to read digits, and time fastconv beside NumPy and SciPy.")
     demo.add_argument("--output", type=Path, default=Path("demo"), metavar="DIR",
                       help="folder for the pictures (default: demo)")
-    demo.add_argument("--quick", action="store_true", help="time small arrays, and only for a moment")
+    demo.add_argument("--quick", action="store_true", help="learn and time for a moment only")
     demo.set_defaults(run=_demo, parser=demo)
 
     filter_ = commands.add_parser(

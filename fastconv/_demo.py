@@ -1,7 +1,8 @@
-"""What convolution is for, in six pictures: ``python -m fastconv demo``.
+"""What convolution is for, in twelve pictures: ``python -m fastconv demo``.
 
 Read it from top to bottom: each picture is one function. All the filtering is done by `fastconv`; the rest is
-matplotlib. SciPy and NumPy take part in the last picture alone, where they are timed on the same arrays.
+matplotlib. SciPy and NumPy take part in the last picture alone, where they are timed on the same arrays. The pictures
+of layers, and of a network that learns, are in `_demo_network`.
 """
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from scipy import ndimage, signal
 from tqdm import tqdm
 
 import fastconv
-from fastconv import image, kernels
+from fastconv import _demo_network, image, kernels
 from fastconv._drawing import (
     BLUE,
     GREY,
@@ -43,17 +44,19 @@ from fastconv._pictures import magnitude
 
 
 def run(folder: Path, quick: bool = False) -> None:
-    """Write all pictures to `folder` and print what there is to read; `quick` times small arrays only."""
+    """Write all pictures to `folder` and print what there is to read; `quick` learns little and times small arrays."""
     folder.mkdir(parents=True, exist_ok=True)
     print("The mean of three, of", *TEN_VALUES)
     print("                   is", *(f"{value:.2f}" for value in mean_of_three(TEN_VALUES)), flush=True)
+    lenet = _demo_network.learn_digits(quick)
     pictures = {"signals": signals, "ecg": ecg, "photo_grey": photo_grey, "photo_colour": photo_colour,
-                "conventions": conventions}
+                "conventions": conventions, **_demo_network.pictures(lenet)}
     with matplotlib.rc_context(STYLE):
         for name, draw in tqdm(pictures.items(), desc="pictures", unit="picture"):
             draw().savefig(folder / f"{name}.png")
         timings = [time_case(case, quick) for case in tqdm(cases(quick), desc="timings ", unit="case")]
         draw_timings(timings).savefig(folder / "timings.png")
+    print(lenet.report())
     print(table(timings))
     print(f"Pictures are in {folder}:", ", ".join(f"{name}.png" for name in [*pictures, "timings"]))
 

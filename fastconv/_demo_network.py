@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import Colormap, ListedColormap, to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.transforms import Affine2D
@@ -60,7 +60,7 @@ def layer_matrix() -> Figure:
     np.testing.assert_array_equal(result, nn.conv2d(picture[None], kernel[None, None])[0])
 
     figure = Figure(figsize=(14, 10.6))
-    above, below = figure.subfigures(2, 1, height_ratios=[5.4, 5])
+    above, below = figure.subfigures(2, 1, height_ratios=[5.4, 5], squeeze=False).flat
     headline(above, "One kernel, one channel: 576 entries, of which 144 are not zero, and nine different weights")
     parts = above.add_gridspec(2, 3, width_ratios=[1, 3.3, 1.15])
     nine = ListedColormap(["#f1f4f7", *matplotlib.colormaps["turbo"](np.linspace(0.08, 0.92, 9))])
@@ -102,7 +102,7 @@ def layer_matrix() -> Figure:
     return figure
 
 
-def numbers(axes: Axes, values: Array, title: str, cmap: ListedColormap, vmax: float | None = None) -> None:
+def numbers(axes: Axes, values: Array, title: str, cmap: Colormap, vmax: float | None = None) -> None:
     """A small table of whole numbers on coloured ground."""
     axes.pcolormesh(values, cmap=cmap, vmin=0, vmax=vmax or values.max(), edgecolors="white", linewidth=1.2)
     for (row, column), value in np.ndenumerate(values):
@@ -127,8 +127,8 @@ def anywhere() -> Figure:
     response = nn.conv2d(picture[None], detector[None, None], padding=(3, 2), activation="relu")[0]
     found = [response[row - 2 : row + 9, column - 3 : column + 8] for row, column in places]
 
-    figure = Figure(figsize=(15, 7.6))
-    above, below = figure.subfigures(2, 1, height_ratios=[2.05, 1])
+    figure = Figure(figsize=(15, 7))
+    above, below = figure.subfigures(2, 1, height_ratios=[1.85, 1], squeeze=False).flat
     headline(above, "A feature gives the same response wherever it stands")
     for axes, shown, title, cmap in zip(
         above.subplots(1, 2), (picture, response), ("letters", "a layer that looks for the upright F"),
@@ -159,14 +159,13 @@ def two_twos() -> Figure:
     steps: dict[str, Callable[[Array], Array]] = {
         "the pixels": lambda two: two,
         "Sobel: where ink begins and ends": edges,
-        "... the largest in each 4 x 4": lambda two: nn.max_pool2d(edges(two)[None], 4)[0],
+        "... the strongest in each 2 x 2": lambda two: nn.max_pool2d(edges(two)[None], 2)[0],
+        "... in each 4 x 4": lambda two: nn.max_pool2d(edges(two)[None], 4)[0],
         "... in each 8 x 8": lambda two: nn.max_pool2d(edges(two)[None], 8)[0],
-        "... in each 16 x 16": lambda two: nn.max_pool2d(edges(two)[None], 16)[0],
     }
     figure = Figure(figsize=(15, 9.4))
-    headline_of = figure.subfigures(1, 1)
-    headline(headline_of, "Two versions of a handwritten 2: the larger the pool, the more they are the same")
-    grid = headline_of.subplots(3, len(steps))
+    headline(figure, "Two versions of a handwritten 2: the larger the pool, the more they are the same")
+    grid = figure.subplots(3, len(steps))
     for column, (title, step) in zip(grid.T, steps.items(), strict=True):
         one, two = step(first), step(second)
         top = max(one.max(), two.max())
@@ -184,27 +183,24 @@ def two_twos() -> Figure:
 
 
 def handwritten_twos() -> tuple[Array, Array]:
-    """A 2 of scikit-learn's digits in 64 x 64, and the same as a hand would write it the next time."""
-    digits = load_digits()
-    coarse = digits.images[digits.target == 2][4] / 16
-    tent = np.convolve(np.ones(8), np.ones(8)) / 8  # spreads a pixel over its neighbours, in straight lines
-    smooth = nn.conv_transpose2d(coarse[None], np.outer(tent, tent)[None, None], stride=8)[0]
-    ink = np.clip(3 * smooth - 1, 0, 1)
-    ink = np.pad(ink, 4)[:72, :72]
-    rows, columns = np.mgrid[:64, :64].astype(float)
-    # Slanted by an eighth, two pixels lower and one to the right; read between the pixels it comes from.
-    return ink[4:68, 4:68], sampled(ink, rows + 4 - 2, columns + 4 - 1 + (rows - 32) / 8)
+    """The same hand writes a 2 twice: places that the pen passes, across and down."""
+    once = written([17, 21, 30, 40, 44, 41, 31, 18, 28, 38, 48], [21, 13, 9, 12, 20, 30, 41, 53, 51, 53, 51])
+    again = written([19, 24, 33, 42, 45, 42, 33, 20, 30, 40, 49], [20, 12, 10, 14, 22, 31, 41, 51, 51, 53, 52])
+    return once, again
 
 
-def sampled(picture: Array, rows: Array, columns: Array) -> Array:
-    """The picture at places between its pixels."""
-    rows, columns = (np.clip(at, 0, n - 1.001) for at, n in zip((rows, columns), picture.shape, strict=True))
-    i, j = rows.astype(int), columns.astype(int)
-    down, right = rows - i, columns - j
-    upper = picture[i, j] * (1 - right) + picture[i, j + 1] * right
-    lower = picture[i + 1, j] * (1 - right) + picture[i + 1, j + 1] * right
-    mixed: Array = upper * (1 - down) + lower * down
-    return mixed
+def written(columns: list[int], rows: list[int]) -> Array:
+    """64 x 64 pixels of ink along a line that goes smoothly by these places."""
+    pen = np.linspace(0, len(rows) - 1, 400)
+    bell = kernels.gaussian(16, ndim=1)
+    x, y = (
+        fastconv.convolve(np.pad(np.interp(pen, range(len(places)), places), len(bell) // 2, "edge"), bell, "valid")
+        for places in (columns, rows)
+    )
+    pixels = np.arange(64)
+    distance = np.hypot(pixels - x[:, None, None], pixels[:, None] - y[:, None, None]).min(axis=0)
+    ink: Array = np.clip(2.1 - distance, 0, 1)
+    return ink
 
 
 def edges(picture: Array) -> Array:
@@ -219,78 +215,81 @@ def edges(picture: Array) -> Array:
 def volume() -> Figure:
     """A layer takes a volume to a volume; a depth column is what all its kernels say of one place."""
     photo = np.asarray(grace_hopper(), dtype=np.float32)[40:360, 96:416].transpose(2, 0, 1) / 255
-    photo = nn.avg_pool2d(photo, 4)
+    photo = nn.avg_pool2d(photo, 5)
+    nothing = np.zeros((3, 3))
     named = {
-        "upright edges": np.stack([kernels.sobel(1)] * 3) / 2,
-        "lying edges": np.stack([kernels.sobel(0)] * 3) / 2,
-        "red, not blue": np.stack([kernels.box(3), 0 * kernels.box(3), -kernels.box(3)]) * 2.5,
-        "spots": np.stack([kernels.laplacian(8)] * 3) / -3,
+        "upright edges": np.stack([kernels.sobel(1)] * 3),
+        "lying edges": np.stack([kernels.sobel(0)] * 3),
+        "red, not blue": 4 * np.stack([kernels.box(3), nothing, -kernels.box(3)]),
+        "light, not dark": np.stack([kernels.gaussian(0.8, radius=1)] * 3),
     }
     weight = np.stack(list(named.values())).astype(np.float32)
     response = nn.conv2d(photo, weight, padding=1)
-    row, column = 44, 27
+    row, column = 32, 30
 
-    figure = Figure(figsize=(15, 7.2))
-    head = figure.subfigures(1, 1)
-    headline(head, f"From a volume to a volume: {by(photo.shape)} by {len(weight)} kernels of {by(weight.shape[1:])} "
-                   f"to {by(response.shape)}")
-    axes, bars = head.subplots(1, 2, width_ratios=[5.4, 1])
-    axes.set(xlim=(-6, 345), ylim=(132, -34))
+    figure = Figure(figsize=(16, 5.6))
+    headline(figure, f"From a volume to a volume: {by(photo.shape)}, seen by {len(weight)} kernels of "
+                     f"{by(weight.shape[1:])}, becomes {by(response.shape)}")
+    axes, bars = figure.subplots(1, 2, width_ratios=[6, 1])
+    axes.set(xlim=(-2, 349), ylim=(87, -28))
     axes.set_aspect("equal")
     axes.axis("off")
-    side = photo.shape[1]
-    tints = (np.array([1, 0.12, 0.08]), np.array([0.1, 0.85, 0.2]), np.array([0.12, 0.3, 1]))
-    for depth, (plane, tint) in reversed(list(enumerate(zip(photo, tints, strict=True)))):
-        leaf(axes, plane[..., None] * tint, 19 * depth, -10 * depth, side, None)
-    outline(axes, 0, 0, side, row - 1, column - 1, 3)
-    for depth in (1, 2):
-        outline(axes, 19 * depth, -10 * depth, side, row - 1, column - 1, 3)
+    tints = ("#ff2a1f", "#22c43c", "#2f6bff")
+    for depth in (2, 1, 0):
+        tinted = photo[depth, :, :, None] * to_rgb(tints[depth])
+        leaf(axes, tinted, 26 * depth, -9 * depth, edge=tints[depth], front=8 - depth)
+        outline(axes, 26 * depth, -9 * depth, row - 1, column - 1, 3)
     for number, (kernel, name) in enumerate(zip(weight, named, strict=True)):
-        top = 2 + 27 * number
-        for depth in (2, 1, 0):
-            leaf(axes, kernel[depth], 149 + 6 * depth, top - 2.6 * depth, 17, SIGNED, np.abs(weight).max())
-        label(axes, 182, top + 6, name, INK)
-    for depth in reversed(range(len(response))):
-        leaf(axes, response[depth], 232 + 15 * depth, -8 * depth, side, SIGNED, 1.0)
-    places = [project(232 + 15 * depth, -8 * depth, side, row + 0.5, column + 0.5) for depth in range(len(response))]
-    axes.plot(*zip(*places, strict=True), "o-", color=RED, markersize=5, linewidth=1.6, zorder=9)
-    for x, y, text in [(0, 122, "red, green, blue: three channels"), (149, 122, "each kernel sees all three"),
-                       (232, 122, "a picture for each kernel; in red, a depth column")]:
-        label(axes, x, y, text, GREY)
+        for depth in range(3):
+            leaf(axes, kernel[depth], 122 + 13 * depth, 23 * number - 11 - 4 * depth, size=14, cmap=SIGNED,
+                 top=np.abs(kernel).max(), edge=tints[depth])  # fmt: skip
+        label(axes, 166, 23 * number - 8, name, INK)
+    for depth in reversed(range(4)):
+        leaf(axes, response[depth], 207 + 30 * depth, -9 * depth, cmap=SIGNED,
+             top=np.quantile(np.abs(response[depth]), 0.98), front=8 - depth)  # fmt: skip
+    places = [project(207 + 30 * depth, -9 * depth, row + 0.5, column + 0.5) for depth in range(4)]
+    axes.plot(*zip(*places, strict=True), "o-", color="black", markersize=6, linewidth=1.8, zorder=9)
+    for x, text in [(0, "three channels; in yellow, what one output sees"), (122, "each kernel sees all three"),
+                    (207, "a plane for each kernel; in black, a depth column")]:  # fmt: skip
+        label(axes, x, 84, text, INK)
     values = response[:, row, column]
-    bars.barh(range(4), values, color=[SIGNED(0.5 + 0.42 * np.sign(v)) for v in values], height=0.6)
+    bars.barh(range(4), values, color=[SIGNED(0.5 + 0.38 * np.sign(value)) for value in values], height=0.6)
     bars.axvline(0, color=GREY, linewidth=1)
-    bars.set_yticks(range(4), named)
+    bars.set_yticks(range(4), list(named))
     bars.invert_yaxis()
     bars.set_title("the depth column:\none place, four answers")
     bars.grid(axis="y", visible=False)
     bars.tick_params(axis="y", length=0)
     bars.spines["left"].set_visible(False)
-    bars.set_box_aspect(1.6)
+    bars.set_box_aspect(1.5)
     return figure
 
 
-SKEW = 0.32  # how much a leaf of a volume is turned away
+NARROW, RISE = 0.82, 0.32  # a leaf of a volume is seen from the side: less wide, and going up to the right
 
 
-def leaf(axes: Axes, plane: Array, x: float, y: float, side: float, cmap: object, top: float | None = None) -> None:
-    """A plane of a volume, seen from the side."""
-    turned = Affine2D().scale(0.82, 1).skew(0, -SKEW).translate(x, y + 0.82 * SKEW * side) + axes.transData
-    shown = np.clip(plane, 0, 1) if cmap is None else plane
-    axes.imshow(shown, cmap=cmap, vmin=None if top is None else -top, vmax=top, extent=(0, side, side, 0),
-                transform=turned, interpolation="nearest", clip_on=False)  # fmt: skip
-    frame = Rectangle((0, 0), side, side, fill=False, edgecolor="white", linewidth=1.2, transform=turned)
-    axes.add_patch(frame)
+def leaf(
+    axes: Axes, plane: Array, x: float, y: float, size: float = 64, cmap: Colormap | None = None,
+    top: float | None = None, edge: str = "white", front: float = 1,
+) -> None:  # fmt: skip
+    """One plane of a volume; `front` says which planes it hides."""
+    aside = np.array([[NARROW, 0, x], [-RISE * NARROW, 1, y + RISE * NARROW * size], [0, 0, 1]])
+    turned = Affine2D(aside) + axes.transData
+    axes.imshow(plane, cmap=cmap, vmin=None if top is None else -top, vmax=top, extent=(0, size, size, 0),
+                transform=turned, interpolation="nearest", zorder=front)  # fmt: skip
+    axes.add_patch(Rectangle((0, 0), size, size, fill=False, edgecolor=edge, linewidth=1.6, transform=turned,
+                             zorder=front))  # fmt: skip
 
 
-def project(x: float, y: float, side: float, row: float, column: float) -> tuple[float, float]:
+def project(x: float, y: float, row: float, column: float, size: float = 64) -> tuple[float, float]:
     """Where a pixel of a leaf is drawn."""
-    return x + 0.82 * column, y + 0.82 * SKEW * side + row - np.tan(SKEW) * 0.82 * column
+    return x + NARROW * column, y + RISE * NARROW * (size - column) + row
 
 
-def outline(axes: Axes, x: float, y: float, side: float, row: int, column: int, size: int) -> None:
+def outline(axes: Axes, x: float, y: float, row: int, column: int, size: int) -> None:
     corners = [(row, column), (row, column + size), (row + size, column + size), (row + size, column), (row, column)]
-    axes.plot(*zip(*(project(x, y, side, *corner) for corner in corners), strict=True), color=RED, linewidth=1.6)
+    drawn = [project(x, y, *corner) for corner in corners]
+    axes.plot(*zip(*drawn, strict=True), color="#ffd84a", linewidth=2.2, zorder=9)
 
 
 def by(shape: tuple[int, ...]) -> str:
@@ -302,7 +301,7 @@ def by(shape: tuple[int, ...]) -> str:
 def sizes() -> Figure:
     """How often a window fits, and what can be done where it does not."""
     figure = Figure(figsize=(15, 9.2))
-    above, said, below = figure.subfigures(3, 1, height_ratios=[3.5, 1.25, 6.4])
+    above, said, below = figure.subfigures(3, 1, height_ratios=[3.5, 1.25, 6.4], squeeze=False).flat
     headline(above, r"How many windows?   $O = (I - D\,(K - 1) - 1 + 2P)\,/\,S + 1$,   here K = 3 and S = 2")
     fits, fails = above.subplots(1, 2)
     windows(fits, 13, 3, 2, 0, 0, f"input 13: {nn.output_size(13, 3, 2)} windows")
@@ -429,15 +428,16 @@ def draw_lenet(lenet: Lenet) -> Figure:
     """What it learned, what it sees in a digit, how well it reads."""
     first, second, pool = lenet.network.layers[:3]
     assert isinstance(first, Conv2d)
-    digit = lenet.pictures[np.flatnonzero((lenet.labels == 2) & (lenet.predicted == 2))[:1]]
+    surest = lenet.network.forward(lenet.pictures)[:, 2].argmax()
+    digit = lenet.pictures[surest : surest + 1]
     seen = first.forward(digit)
     deeper = second.forward(seen)
     pooled = pool.forward(deeper)
 
-    figure = Figure(figsize=(16, 11))
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.02])
+    figure = Figure(figsize=(16, 10.6))
+    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.3], squeeze=False).flat
     headline(above, "Kernels that were learned, and what they make of a 2")
-    axes_digit, axes_kernels, axes_seen, axes_pooled = above.subplots(1, 4, width_ratios=[1, 1.25, 1.25, 1.9])
+    axes_digit, axes_kernels, axes_seen, axes_pooled = above.subplots(1, 4, width_ratios=[1, 1, 1, 2.05])
     axes_digit.imshow(digit[0, 0], cmap=PAPER, interpolation="nearest")
     weight = first.weight.value[:, 0]
     axes_kernels.imshow(tiled(weight, 4), cmap=SIGNED, vmin=-np.abs(weight).max(), vmax=np.abs(weight).max(),
@@ -453,9 +453,9 @@ def draw_lenet(lenet: Lenet) -> Figure:
         axes.set_title(title)
         caption(axes, text)
 
-    table, right = below.subfigures(1, 2, width_ratios=[1.05, 1.3])
+    table, right = below.subfigures(1, 2, width_ratios=[1.05, 1.3], squeeze=False).flat
     draw_confusion(table.subplots(), lenet)
-    curve, wrong = right.subfigures(2, 1, height_ratios=[1.15, 1])
+    curve, wrong = right.subfigures(2, 1, height_ratios=[1.15, 1], squeeze=False).flat
     axes = curve.subplots()
     axes.plot(range(1, len(lenet.losses) + 1), lenet.losses, "o-", color=BLUE, markersize=4)
     axes.set(title="The loss, mean of each pass through the training digits", xlabel="pass", yscale="log")
@@ -475,8 +475,9 @@ def draw_confusion(axes: Axes, lenet: Lenet) -> None:
     axes.set_title(f"{100 * lenet.accuracy:.1f} % of {len(lenet.labels)} held-out digits are read rightly")
     axes.grid(visible=False)
     axes.set(xlabel="read as", ylabel="digit")
-    axes.set_xticks(np.arange(10) + 0.5, range(10))
-    axes.set_yticks(np.arange(10) + 0.5, range(10))
+    names = [str(digit) for digit in range(10)]
+    axes.set_xticks(np.arange(10) + 0.5, names)
+    axes.set_yticks(np.arange(10) + 0.5, names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.invert_yaxis()

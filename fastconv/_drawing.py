@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cbook import get_sample_data
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import SubFigure
+from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,7 +43,7 @@ def grace_hopper() -> Image.Image:
         return file.convert("RGB")
 
 
-def headline(figure: SubFigure, text: str) -> None:
+def headline(figure: FigureBase, text: str) -> None:
     figure.suptitle(text, x=0.01, ha="left", fontsize=13, weight="bold")
 
 

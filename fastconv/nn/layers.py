@@ -79,9 +79,10 @@ class Layer:
         """Write the parameters to a file (.npz): the whole of it, or what was there before stays."""
         target = Path(path).resolve()
         temporary = target.with_name(f".{target.name}-{os.getpid()}.tmp")
+        values: dict[str, Any] = {name: parameter.value for name, parameter in self.parameters().items()}
         try:
             with open(temporary, "wb") as file:
-                np.savez(file, **{name: parameter.value for name, parameter in self.parameters().items()})
+                np.savez(file, **values)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -198,10 +199,12 @@ class MaxPool2d(Layer):
         }  # fmt: skip
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        if not training:
-            return max_pool2d(x, **self.options)
-        y, indices = max_pool2d(x, return_indices=True, **self.options)
-        self._kept = x.shape, indices
+        y: np.ndarray
+        if training:
+            y, indices = max_pool2d(x, return_indices=True, **self.options)
+            self._kept = x.shape, indices
+        else:
+            y = max_pool2d(x, **self.options)
         return y
 
     def backward(self, grad: np.ndarray, input_grad: bool = True) -> Any:
@@ -335,8 +338,9 @@ class Dropout(Layer):
         if not training:
             return x
         kept = self._rng.random(x.shape) >= self.p
-        self._scale: np.ndarray = (kept / (1 - self.p)).astype(x.dtype)
-        return x * self._scale
+        self._scale = (kept / (1 - self.p)).astype(x.dtype)
+        y: np.ndarray = x * self._scale
+        return y
 
     def backward(self, grad: np.ndarray, input_grad: bool = True) -> Any:
         return grad * self._scale
