@@ -57,7 +57,7 @@ def takes(out: np.ndarray, *inputs: np.ndarray) -> bool:
     """Whether a kernel may write into `out` while it reads the inputs."""
     if not (out.flags.aligned and out.dtype.isnative):
         return False
-    for x in inputs:  # noqa: SIM110: a small call would pay for a generator
+    for x in inputs:  # noqa: SIM110  (a small call would pay for a generator)
         if np.may_share_memory(out, x):
             return False
     return True
