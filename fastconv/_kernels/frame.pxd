@@ -7,6 +7,10 @@ from .boundary cimport NOWHERE, source
 from .numbers cimport OWN, take
 from .tiles cimport LANES, elem, prefetch
 
+cdef enum:
+    LINE = 64                   # bytes of a line of the cache
+    PAGE_LINES = 64             # lines after which one meets the same set again
+
 cdef struct Frame:
     Py_ssize_t rows, columns
     Py_ssize_t xs0, xs1         # strides in bytes
@@ -20,6 +24,16 @@ cdef struct Span:               # the columns that a strip reads: low .. high-1 
     Py_ssize_t first, n
     Py_ssize_t low, high
     Py_ssize_t *where           # [n]: where the others are found
+
+
+cdef inline Py_ssize_t row_of(Py_ssize_t n) noexcept nogil:
+    """n elements or some more: long rows so far apart do not meet in the same few lines of the nearest cache."""
+    cdef Py_ssize_t lines = n * <Py_ssize_t> sizeof(elem) // LINE + 1
+    if lines > 16:
+        lines |= 1
+        while lines % PAGE_LINES < 9 or lines % PAGE_LINES > PAGE_LINES - 9:
+            lines += 2
+    return lines * LINE // <Py_ssize_t> sizeof(elem)
 
 
 cdef inline bint plain(const Frame *f) noexcept nogil:

@@ -10,6 +10,8 @@ from .tiles cimport (INTEGER, LANES, WIDE_LANES, Plane, acc_t, any_doubt, elem, 
 
 cdef enum:
     WIDE = 4                # vectors side by side: enough sums under way to keep the adders busy
+    FIRST = 7               # elements that a mean adds up one by one
+    NEAR = 1 << 13          # bytes of a window's rows: they stay in L1
 
 cdef enum Sum:          # numbers that _plan/separable.py names
     FREE = 0            # sum_k w[k] x[k]
@@ -27,7 +29,7 @@ cdef struct Pass:
     elem doubt              # how near to a whole number a weighted sum cannot tell which way it is cut off
     double *exact           # [n]: the weights, for those sums
     elem scale              # of what a mean adds up: a power of two, so that it cannot overflow
-    elem divisor            # of a mean's sum: n scale, or what `over` makes of n, and its shift
+    elem divisor            # of a mean's sum: n scale; or the factor and the shift that `over` takes for integers
     int shift
 
 
@@ -61,17 +63,20 @@ cdef inline void ordered_tile(elem *out, const elem *x, Py_ssize_t step, const P
 
 cdef inline void ordered_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, Py_ssize_t step,
                               const Pass *p, const int sum, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
-    """out[rows, n], n >= L; down the columns by strips, whose window stays in the nearest cache."""
-    cdef Py_ssize_t i = 0, r
-    while n - i >= WIDE * LANES:
+    """out[rows, n], n >= L; down the columns by strips, whose windows stay in the nearest cache."""
+    cdef Py_ssize_t first = 0, last, r, i, width = max(NEAR // (p.n * <Py_ssize_t> sizeof(elem)), WIDE * LANES)
+    while first < n:
+        last = n if n - first < 2 * width else first + width // (WIDE * LANES) * (WIDE * LANES)
         for r in range(rows):
-            ordered_tile(out + r * ldo + i, x + r * ldx + i, step, p, sum, WIDE)
-        i += WIDE * LANES
-    while i < n:
-        i = min(i, n - LANES)                       # the last vector overlaps its neighbour
-        for r in range(rows):
-            ordered_tile(out + r * ldo + i, x + r * ldx + i, step, p, sum, 1)
-        i += LANES
+            i = first
+            while last - i >= WIDE * LANES:
+                ordered_tile(out + r * ldo + i, x + r * ldx + i, step, p, sum, WIDE)
+                i += WIDE * LANES
+            while i < last:
+                i = min(i, last - LANES)            # the last vector overlaps its neighbour
+                ordered_tile(out + r * ldo + i, x + r * ldx + i, step, p, sum, 1)
+                i += LANES
+        first = last
 
 
 cdef inline void weigh(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, Py_ssize_t step, const Pass *p,
@@ -200,15 +205,43 @@ cdef inline void mean_columns(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize
         i += LANES
 
 
-cdef inline void double_sums(elem *out, const elem *sums, elem sums_scale, const elem *x, Py_ssize_t m,
-                             Py_ssize_t step, const Pass *p, Py_ssize_t n, const bint odd,
-                             const bint last) noexcept nogil:
-    """Sums of 2 m elements, or 2 m + 1, from those of m; the last ones become means."""
+cdef inline void sum_tile(elem *out, const elem *x, Py_ssize_t m, Py_ssize_t step, const Pass *p,
+                          const bint last, const int C) noexcept nogil:
+    """C vectors of sums of m elements, or their means."""
+    cdef Py_ssize_t k
+    cdef int c
+    cdef vec divisor = splat(p.divisor), scale = splat(p.scale)
+    cdef vec acc[WIDE]
+    for c in range(C):
+        acc[c] = load(x + c * LANES) * scale
+    for k in range(1, opaque(m)):
+        for c in range(C):
+            acc[c] = acc[c] + load(x + k * step + c * LANES) * scale
+    for c in range(C):
+        store(out + c * LANES, over(acc[c], divisor, p.shift) if last else acc[c])
+
+
+cdef inline void sum_row(elem *out, const elem *x, Py_ssize_t m, Py_ssize_t step, const Pass *p, Py_ssize_t n,
+                         const bint last) noexcept nogil:
+    """Sums of m elements, or their means: out[0 : n], n >= L."""
     cdef Py_ssize_t i = 0
-    cdef vec v, divisor = splat(p.divisor), scale = splat(p.scale), first = splat(sums_scale)
+    while n - i >= WIDE * LANES:
+        sum_tile(out + i, x + i, m, step, p, last, WIDE)
+        i += WIDE * LANES
     while i < n:
         i = min(i, n - LANES)
-        v = load(sums + i) * first + load(sums + i + m * step) * first
+        sum_tile(out + i, x + i, m, step, p, last, 1)
+        i += LANES
+
+
+cdef inline void double_row(elem *out, const elem *sums, const elem *x, Py_ssize_t m, Py_ssize_t step,
+                            const Pass *p, Py_ssize_t n, const bint odd, const bint last) noexcept nogil:
+    """Sums of 2 m elements, or 2 m + 1, from those of m; or their means."""
+    cdef Py_ssize_t i = 0
+    cdef vec v, divisor = splat(p.divisor), scale = splat(p.scale)
+    while i < n:
+        i = min(i, n - LANES)
+        v = load(sums + i) + load(sums + i + m * step)
         if odd:
             v = v + load(x + i + 2 * m * step) * scale
         store(out + i, over(v, divisor, p.shift) if last else v)
@@ -217,27 +250,28 @@ cdef inline void double_sums(elem *out, const elem *sums, elem sums_scale, const
 
 cdef inline void mean_row(elem *out, const elem *x, Py_ssize_t step, const Pass *p, Py_ssize_t n,
                           elem *one, elem *other) noexcept nogil:
-    """Means along a row, out[0 : n], n >= L, of windows above 1   IN x   TEMP one, other, as long as x.
+    """Means along a row, out[0 : n], n >= L   IN x   TEMP one, other, as long as x.
 
-    The binary digits of the window, from the top, say how its sums come from shorter ones.
+    Sums of the window's first binary digits come from x, those of a digit more from the ones before.
     """
-    cdef Py_ssize_t m = 1, digit = 1, left
-    cdef const elem *sums = x
-    cdef elem scale = p.scale
-    while 4 * digit <= p.n:
+    cdef Py_ssize_t m = p.n, digit = 1, left
+    while m > FIRST:
+        m //= 2
         digit *= 2
-    while digit > 1:
-        left = n + (p.n - 2 * m - (p.n // digit) % 2) * step
-        if p.n // digit % 2:
-            double_sums(one, sums, scale, x, m, step, p, left, True, False)
-            m = 2 * m + 1
-        else:
-            double_sums(one, sums, scale, x, m, step, p, left, False, False)
-            m = 2 * m
-        sums, one, other = one, other, one
-        scale = 1
+    if digit == 1:
+        sum_row(out, x, m, step, p, n, True)
+        return
+    sum_row(one, x, m, step, p, n + (p.n - m) * step, False)
+    while digit > 2:
         digit //= 2
+        left = n + (p.n - p.n // digit) * step
+        if p.n // digit % 2:
+            double_row(other, one, x, m, step, p, left, True, False)
+        else:
+            double_row(other, one, x, m, step, p, left, False, False)
+        m = p.n // digit
+        one, other = other, one
     if p.n % 2:
-        double_sums(out, sums, scale, x, m, step, p, n, True, True)
+        double_row(out, one, x, m, step, p, n, True, True)
     else:
-        double_sums(out, sums, scale, x, m, step, p, n, False, True)
+        double_row(out, one, x, m, step, p, n, False, True)

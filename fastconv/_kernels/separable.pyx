@@ -27,7 +27,7 @@ from libc.string cimport memmove
 
 from fastconv import _machine
 
-from .frame cimport Frame, Span, outside, pack, plain, span
+from .frame cimport Frame, Span, outside, pack, plain, row_of, span
 from .numbers cimport OWN, put, size, take
 from .passes cimport MEAN, WIDE, Pass, mean_columns, mean_row, mend, weigh
 from .tiles cimport LANES, elem
@@ -182,8 +182,7 @@ cdef bint lay_out(Job *job) noexcept nogil:
     job.strips_across = (job.columns + job.width - 1) // job.width
     job.strips_down = (job.rows + job.height - 1) // job.height
 
-    # a row that is a multiple of a page long would put all rows into the same few lines of the cache
-    job.frame.ld = ld = up(max(job.width, LANES) + beside, LANES) + LANES
+    job.frame.ld = ld = row_of(max(job.width, LANES) + beside + LANES)
     job.packed_at = up(ld * sizeof(Py_ssize_t), PAGE)
     job.middle_at = job.packed_at + up((job.step + above) * ld * item, PAGE)
     job.tails_at = job.middle_at + up(job.step * ld * item, PAGE)

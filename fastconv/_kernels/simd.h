@@ -14,7 +14,7 @@
  * complement makes the same code serve the signed types.
  *
  * Vectors are GCC/clang vector types, which the compiler lowers to SSE2, AVX2, AVX-512 or NEON; the code
- * has no intrinsics.  A compiler without them takes vectors of one element, plain C11.
+ * has no intrinsics, but for one that the compiler does not find by itself (FC_MULHI).  A compiler without them takes vectors of one element, plain C11.
  */
 #ifndef FC_SIMD_H
 #define FC_SIMD_H
@@ -479,17 +479,22 @@ FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC
 #define FC_CONVERT(v, type) ((type) (v))
 #endif
 
-/* Sums over a divisor. Integers are multiplied by 2^(16 + shift) / divisor instead, and cut off. */
+/* Sums over a divisor. Integers, below 2^16, are multiplied by 2^(16 + shift) over it instead, and cut off. */
 #if FC_INTEGER
 #if FC_VECTOR
 typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#if FC_BYTES == 32 && defined(__AVX2__) && !defined(__clang__)
+#define FC_MULHI(a, b) ((fc_vec) __builtin_ia32_pmulhuw256((fc_short) (a), (fc_short) (b)))
+#elif FC_BYTES == 16 && defined(__SSE2__) && !defined(__clang__)
+#define FC_MULHI(a, b) ((fc_vec) __builtin_ia32_pmulhuw128((fc_short) (a), (fc_short) (b)))
 #else
-typedef uint32_t fc_whole;
+#define FC_MULHI(a, b) FC_CONVERT(FC_CONVERT(a, fc_whole) * FC_CONVERT(b, fc_whole) >> 16, fc_vec)
 #endif
-FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift)
-{
-    return FC_CONVERT(FC_CONVERT(sum, fc_whole) * FC_CONVERT(factor, fc_whole) >> 16 >> shift, fc_vec);
-}
+typedef FC_BESIDE(short, FC_BYTES) fc_short;
+#else
+#define FC_MULHI(a, b) ((fc_vec) ((uint32_t) (a) * (b) >> 16))
+#endif
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift) { return FC_MULHI(sum, factor) >> shift; }
 #else
 FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift) { (void) shift; return sum / divisor; }
 #endif
@@ -524,27 +529,29 @@ FC_INLINE void fc_store_whole(fc_elem *p, fc_wide a)
 #endif
 }
 
-/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0. */
+/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0; 0 is asked after
+ * only if there is one near a whole number at all. */
 FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
 {
     const fc_real big = (fc_real) 12582912;     /* adding 3 * 2^22 rounds a float to a whole number */
-    int any = 0;
+    int near = 0, any = 0;
 #if FC_VECTOR
     typedef FC_BESIDE(int64_t, FC_BYTES) bits;
     bits found = {0};
-    fc_vec high = FC_SPLAT(doubt), low = -high;
+    fc_vec limit = FC_SPLAT((fc_real) (doubt * doubt * 1.01));
     for (int i = 0; i < n; i += FC_LANES) {
-        fc_vec x = fc_load(v + i), whole = x + big - big, off = x - whole;
-        found |= (bits) ((off <= high) & (off >= low) & (whole != 0));
+        fc_vec x = fc_load(v + i), off = x - (x + big - big);
+        found |= (bits) (off * off <= limit);
     }
     for (int i = 0; i < FC_BYTES / 8; i++)
-        any |= found[i] != 0;
+        near |= found[i] != 0;
 #else
-    for (int i = 0; i < n; i++) {
-        fc_real whole = v[i] + big - big, off = v[i] - whole;
-        any |= off <= doubt && off >= -doubt && whole != 0;
-    }
+    near = 1;
 #endif
+    for (int i = 0; i < n && near && !any; i++) {
+        fc_real whole = v[i] + big - big, off = v[i] - whole;
+        any = off <= doubt && off >= -doubt && whole != 0;
+    }
     return any;
 }
 

@@ -24,7 +24,7 @@ from libc.string cimport memmove
 from fastconv import _machine
 
 from .boundary cimport NOWHERE, source
-from .frame cimport Frame, Span, pack, plain, span
+from .frame cimport Frame, Span, pack, plain, row_of, span
 from .numbers cimport OWN, put
 from .tiles cimport INTEGER, LANES, acc_t, elem, load, madd, mul_add, opaque, splat, store, tap_t, zero
 
@@ -194,8 +194,7 @@ cdef void lay_out(Job *job) noexcept nogil:
     job.strips_across = (job.columns + job.width - 1) // job.width
     job.strips_down = (job.rows + job.height - 1) // job.height
 
-    # a row that is a multiple of a page long would put all rows into the same few lines of the cache
-    job.frame.ld = ld = up(max(job.width, LANES) + beside, LANES) + LANES
+    job.frame.ld = ld = row_of(max(job.width, LANES) + beside + LANES)
     job.slot = (job.step + job.above) * ld
     job.at_at = up(ld * sizeof(Py_ssize_t), PAGE)
     job.found_at = job.at_at + up(job.count * sizeof(char *), PAGE)

@@ -45,10 +45,16 @@ class Weights:
                 self.sum, w[: self.n // 2 : -1] = _EVEN, left
             elif (np.abs(right + left) <= np.finfo(float).eps).all():
                 self.sum, w[: self.n // 2 : -1] = _ODD, -left
-        self._whole = bool((w == np.trunc(w)).all())
+        self._grain = 1.0  # a power of two that all weights are whole multiples of, if it is not too small
+        while self._grain > 2.0**-20 and not (w / self._grain == np.trunc(w / self._grain)).all():
+            self._grain /= 2
         self._total = float(np.abs(w).sum())
         self._fits = not w.any() or 2.0**-60 < float(np.abs(w).max()) < 2.0**60
         self._numbers: dict[tuple[str, float, float], Numbers] = {}
+
+    @property
+    def whole(self) -> bool:
+        return self._grain == 1
 
     def ways(self, x: np.dtype, y: np.dtype, fill: float) -> Ways:
         """The modules whose sums of x, cast to y, come to SciPy's; float32 to rounding, all else exactly."""
@@ -58,11 +64,10 @@ class Weights:
                 ways["f32"] = 0.0
         elif x in _TOP and y in _TOP:
             top = max(_TOP[x], abs(fill)) * self._total
-            if self._whole and float(fill).is_integer():
-                if x == y and top < 2.0**31:
-                    ways["u8" if x.itemsize == 1 else "u16"] = 0.0  # they wrap as the cast does
-                if top < 2.0**24:
-                    ways["f32"] = 0.0
+            if x == y and self.whole and float(fill).is_integer() and top < 2.0**31:
+                ways["u8" if x.itemsize == 1 else "u16"] = 0.0  # they wrap as the cast does
+            if float(fill).is_integer() and top < self._grain * 2.0**24:
+                ways["f32"] = 0.0  # no sum is rounded
             elif x.itemsize == 1 and float(np.float32(fill)) == fill:
                 doubt = 1.01 * (self.n + 2) * 2.0**-24 * top
                 if doubt < _RARE and top < 2.0**21:
@@ -76,11 +81,10 @@ class Weights:
         if found is None:
             if len(self._numbers) > 8:
                 self._numbers.clear()
-            narrow = module == "f32" and not doubt and not self._whole
+            narrow = module == "f32" and not doubt
             array = _array(module, [fill, doubt, 1, 1, *(self._narrowed() if narrow else self.exact)])
             found = self._numbers[key] = self.sum, self.n, array, self.exact if doubt else None, 0
         return found
-
 
     def _narrowed(self) -> np.ndarray:
         """The weights in float32, with the sum that they have in float64: a constant stays the constant it is.
@@ -229,9 +233,8 @@ def _commute(one: Pass, other: Pass, x: np.dtype, y: np.dtype, fill: float) -> b
         return False
     if y.kind == "f":
         return True
-    module, doubts = _module((one, other), x, y, fill)
-    whole = isinstance(one.window, Weights) and isinstance(other.window, Weights) and doubts == [0.0, 0.0]
-    return whole and module != "f64"  # whole numbers that wrap
+    whole = all(isinstance(p.window, Weights) and p.window.whole for p in (one, other))
+    return whole and _module((one, other), x, y, fill)[0] != "f64"  # whole numbers that wrap
 
 
 def _module(passes: Sequence[Pass], x: np.dtype, y: np.dtype, fill: float) -> tuple[str, list[float]]:

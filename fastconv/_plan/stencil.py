@@ -90,8 +90,7 @@ def run(
     planes, channels = (x, to), 0
     if x.ndim == 1:
         planes, boundaries = (x[None], to[None]), (boundaries[0], *boundaries)
-    elif (x.ndim > 2 and stencil.weights.shape[-1] == 1 and x.shape[-1] < _BESIDE
-            and x.flags.c_contiguous and to.flags.c_contiguous):  # fmt: skip
+    elif x.ndim > 2 and stencil.weights.shape[-1] == 1 and x.shape[-1] < _BESIDE and _contiguous(*planes):
         channels, shape = x.shape[-1], (*x.shape[:-2], -1)
         planes, boundaries = (x.reshape(shape), to.reshape(shape)), boundaries[:-1]
     job = stencil.job(x.dtype, to.dtype, fill if "fill" in boundaries else 0.0, channels)
@@ -101,3 +100,7 @@ def run(
     )  # fmt: skip
     if to is not y:
         np.copyto(y, to)
+
+
+def _contiguous(*arrays: np.ndarray) -> bool:
+    return all(a.flags.c_contiguous for a in arrays)
