@@ -553,7 +553,7 @@ def _fill(fillvalue: Any, dtype: np.dtype) -> np.ndarray:
                 value = np.array(fillvalue, dtype)
     except (TypeError, ValueError, OverflowError):
         np.array(fillvalue, complex)  # what is no number at all has an error of its own
-        raise ValueError(f"fillvalue {fillvalue!r} cannot be cast to {dtype}, the dtype of the result") from None
+        raise ValueError(f"could not cast `fillvalue` directly to the output array: {fillvalue!r} to {dtype}") from None
     if value.size != 1:
-        raise ValueError(f"fillvalue must be a scalar or an array with one element, not of shape {value.shape}")
+        raise ValueError(f"`fillvalue` must be scalar or an array with one element, not of shape {value.shape}")
     return value.reshape(1)

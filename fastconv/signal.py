@@ -185,8 +185,7 @@ def _sum(flip: bool, in1: Any, in2: Any, mode: Any, method: Any, out: np.ndarray
         return _given(in1 * (in2 if flip or in2.dtype.kind != "c" else np.conj(in2)), out)
     if in1.ndim != in2.ndim:
         raise ValueError(
-            f"{name} inputs must have as many dimensions; they have {in1.ndim} and {in2.ndim}, "
-            f"shapes {in1.shape} and {in2.shape}"
+            f"in1 and in2 should have the same dimensionality; their shapes are {in1.shape} and {in2.shape}"
         )
     _refuse_mode(mode)
     if method not in _METHODS:
@@ -205,8 +204,8 @@ def _sum(flip: bool, in1: Any, in2: Any, mode: Any, method: Any, out: np.ndarray
         y = _by_frequency(in1, in2 if flip else np.flip(np.conj(in2)), mode, range(in1.ndim), True, None, workers)
         if not np.isfinite(y.flat[0]):
             warnings.warn(
-                "an input is NaN or infinite, and method='fft' spreads that over all of the result; "
-                "method='direct' or 'auto' does not",
+                "Use of fft convolution on input with NAN or inf results in NAN or inf output. "
+                "Consider using method='direct' or 'auto' instead.",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -255,15 +254,15 @@ def _in_dtype(y: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _refuse_mode(mode: Any) -> None:
     if mode not in ("full", "same", "valid"):
-        raise ValueError(f"mode is {mode!r}; use one of 'full', 'same', or 'valid'")
+        raise ValueError(f"mode is {mode!r}; acceptable mode flags are 'valid', 'same', or 'full'")
 
 
 def _refuse_mixed(mode: str, in1: np.ndarray, in2: np.ndarray, axes: Iterable[int]) -> None:
     pairs = [(in1.shape[a], in2.shape[a]) for a in axes]
     if mode == "valid" and any(n < k for n, k in pairs) and any(n > k for n, k in pairs):
         raise ValueError(
-            "for mode 'valid' one input must be at least as large as the other in every dimension; "
-            f"they are {in1.shape} and {in2.shape}"
+            "For 'valid' mode, one must be at least as large as the other in every dimension; "
+            f"their shapes are {in1.shape} and {in2.shape}"
         )
 
 
@@ -343,7 +342,7 @@ def fftconvolve(
     array([[ 1.,  3.,  5.,  3.],
            [ 4.,  9., 11.,  6.]])
     """
-    return _freq_face("fftconvolve", in1, in2, mode, axes, True, out, workers)
+    return _freq_face(in1, in2, mode, axes, True, out, workers)
 
 
 def oaconvolve(
@@ -389,19 +388,18 @@ def oaconvolve(
     >>> signal.oaconvolve(np.arange(1000.0), np.ones(3) / 3, 'valid')[:4].round(9)
     array([1., 2., 3., 4.])
     """
-    return _freq_face("oaconvolve", in1, in2, mode, axes, False, out, workers)
+    return _freq_face(in1, in2, mode, axes, False, out, workers)
 
 
 def _freq_face(
-    name: str, in1: Any, in2: Any, mode: Any, axes: Any, spread: bool, out: np.ndarray | None, workers: Any
+    in1: Any, in2: Any, mode: Any, axes: Any, spread: bool, out: np.ndarray | None, workers: Any
 ) -> Any:
     in1, in2 = np.asarray(in1), np.asarray(in2)
     if in1.ndim == in2.ndim == 0:
         return _given(in1 * in2, out)
     if in1.ndim != in2.ndim:
         raise ValueError(
-            f"{name} inputs must have as many dimensions; they have {in1.ndim} and {in2.ndim}, "
-            f"shapes {in1.shape} and {in2.shape}"
+            f"in1 and in2 should have the same dimensionality; their shapes are {in1.shape} and {in2.shape}"
         )
     if in1.size == 0 or in2.size == 0:
         return _given(np.array([]), out)
@@ -419,14 +417,14 @@ def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
         except TypeError:
             found = [operator.index(a) for a in axes]
     except TypeError:
-        raise ValueError(f"axes is {axes!r}; it needs an integer or a sequence of integers") from None
+        raise ValueError(f"axes must be a scalar or iterable of integers; it is {axes!r}") from None
     if not found:
-        raise ValueError("axes is empty; it needs one axis at the least, or None for all")
+        raise ValueError("when provided, axes cannot be empty; None stands for all of them")
     if any(not -ndim <= a < ndim for a in found):
-        raise ValueError(f"axes is {axes!r}; the inputs have {ndim} dimensions")
+        raise ValueError(f"axes exceeds dimensionality of input; it is {axes!r}, and there are {ndim} dimensions")
     found = [a % ndim for a in found]
     if len(set(found)) < len(found):
-        raise ValueError(f"axes is {axes!r}; all of them must be different")
+        raise ValueError(f"all axes must be unique; they are {axes!r}")
     return tuple(found)
 
 
@@ -445,7 +443,8 @@ def _by_frequency(
     for a in still:
         n, k = in1.shape[a], in2.shape[a]
         if n != k and 1 not in (n, k):
-            raise ValueError(f"shapes {in1.shape} and {in2.shape} do not broadcast along axis {a}")
+            shapes = f"{in1.shape} and {in2.shape}"
+            raise ValueError(f"incompatible shapes for in1 and in2: {shapes}; they do not broadcast along axis {a}")
         if mode == "same" and n == 1:
             in2 = in2.take([(k - 1) // 2], a)
     _refuse_mixed(mode, in1, in2, moving)
@@ -583,7 +582,7 @@ def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> np.ndarr
     if mode == "valid":
         span = in1_len - in2_len
         return np.arange(span + 1) if span >= 0 else np.arange(span, 1)
-    raise ValueError(f"mode is {mode!r}; use one of 'full', 'same', or 'valid'")
+    raise ValueError(f"Mode {mode} is invalid; use one of 'full', 'same', or 'valid'")
 
 
 # --- filters --------------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ from libc.stdlib cimport free, malloc
 
 from fastconv import _machine
 
-from .tiles cimport LANES, elem, line, scattered_line
+from .tiles cimport LANES, LINE, elem, line, scattered_line
 
 cdef enum:
-    BLOCK_BYTES = 1 << 16       # of samples and outputs in a block: they stay in L2, and mostly in L1
+    BLOCK_BYTES = 1 << 16       # of samples and outputs in a block: they stay about L1
+    LARGE_BLOCK_BYTES = 1 << 19     # likewise, where one tile of each phase is more than that
     SHARE = 1 << 16             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 28              # of each thread between two looks for Ctrl-C
     PAGE = 64
@@ -35,7 +36,7 @@ cdef struct Job:
     Py_ssize_t n, xs
     const elem *left            # [lines, reach]: what is before the first sample, nearest last
     const elem *right           # [lines, reach]: what is behind the last one, nearest first
-    Py_ssize_t reach
+    Py_ssize_t reach, ld_beyond
     elem *y                     # [lines, count]
     Py_ssize_t count
     const elem *h               # [up, taps]: each phase's taps, reversed
@@ -56,9 +57,9 @@ cdef inline Py_ssize_t round_up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogi
 cdef inline elem sample(const Job *job, Py_ssize_t number, Py_ssize_t i) noexcept nogil:
     """X[i] of a line; beyond what any output sees, just a number."""
     if i < 0:
-        return job.left[number * job.reach + max(job.reach + i, 0)]
+        return job.left[number * job.ld_beyond + max(job.reach + i, 0)]
     if i >= job.n:
-        return job.right[number * job.reach + min(i - job.n, job.reach - 1)]
+        return job.right[number * job.ld_beyond + min(i - job.n, job.reach - 1)]
     return (<const elem *> (job.x + number * job.xs))[i]
 
 
@@ -92,13 +93,14 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         return
     low = min(max((-first + job.rows - 1) // job.rows, 0), width)       # whole columns low .. high-1 are samples
     high = max(min((job.n - first) // job.rows, width), low) if job.n > first else low
-    for m in range(width):
-        if low <= m < high:
-            for i in range(job.rows):
-                packed[i * job.ld + m] = x[m * job.rows + i]
-        else:
-            for i in range(job.rows):
-                packed[i * job.ld + m] = sample(job, which, first + m * job.rows + i)
+    for i in range(job.rows):
+        to = packed + i * job.ld
+        for m in range(low):
+            to[m] = sample(job, which, first + m * job.rows + i)
+        for m in range(low, high):
+            to[m] = x[m * job.rows + i]
+        for m in range(high, width):
+            to[m] = sample(job, which, first + m * job.rows + i)
     to = staging
     for r in range(min(job.phases, job.count - c * job.size * job.phases)):
         q = r * job.down // job.up
@@ -111,10 +113,10 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
             scattered_line(to, packed, job.h + p * job.taps, job.offset + q, job.taps, n)
         to += job.ld
     if job.phases > 1 or here < n:
-        r = job.count - c * job.size * job.phases                       # outputs that there are from here on
-        for s in range(here):
-            for p in range(min(job.phases, r - s * job.phases)):
-                y[s * job.phases + p] = staging[p * job.ld + s]
+        n = job.count - c * job.size * job.phases                       # outputs that there are from here on
+        for r in range(job.phases):
+            for s in range(min(here, (n - r + job.phases - 1) // job.phases)):
+                y[s * job.phases + r] = staging[r * job.ld + s]
 
 
 cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
@@ -132,7 +134,7 @@ def resample(cnp.ndarray x not None, cnp.ndarray left not None, cnp.ndarray righ
     """Change the rate of every line of x by up / down.
 
     x : (lines, n), the samples of a line side by side   IN
-    left, right : (lines, reach), reach >= taps - 1 and at least 1: what lies beyond the ends   IN
+    left, right : (lines, reach), or (1, reach) for all, reach >= taps - 1 and >= 1: what lies beyond the ends   IN
     y : (lines, count), C-contiguous, not overlapping the others   OUT
     h : (up, taps), C-contiguous: h[p, t] is tap p + up (taps - 1 - t)   IN
     up, down : at least 1, without a common divisor
@@ -147,6 +149,7 @@ def resample(cnp.ndarray x not None, cnp.ndarray left not None, cnp.ndarray righ
     job.x, job.n, job.xs = <const char *> cnp.PyArray_DATA(x), x.shape[1], x.strides[0]
     job.left, job.right = <const elem *> cnp.PyArray_DATA(left), <const elem *> cnp.PyArray_DATA(right)
     job.reach = left.shape[1]
+    job.ld_beyond = job.reach if left.shape[0] > 1 else 0
     job.y, job.count = <elem *> cnp.PyArray_DATA(y), y.shape[1]
     job.h, job.taps = <const elem *> cnp.PyArray_DATA(h), h.shape[1]
     job.up, job.down, job.phases, job.rows = up, down, up, down
@@ -159,8 +162,10 @@ def resample(cnp.ndarray x not None, cnp.ndarray left not None, cnp.ndarray righ
         job.phases = 1
     else:
         most = (job.count + up - 1) // up
-        job.size = max(BLOCK_BYTES // ((up + down) * item) // LANES, 1) * LANES
-        job.size = min(job.size, round_up(most, LANES))
+        job.size = BLOCK_BYTES // ((up + down) * item)
+        if job.size < LINE * LANES:                 # as few as full tiles have, or else as a vector has
+            job.size = LINE * LANES if LINE * LANES * (up + down) * item <= LARGE_BLOCK_BYTES else LANES
+        job.size = min(job.size // LANES * LANES, round_up(most, LANES))
         job.ld = round_up(job.size + job.taps // down + 2, LANES) + LANES
     job.blocks = (most + job.size - 1) // job.size
     job.staging_at = round_up(job.rows * job.ld * item, PAGE)

@@ -288,9 +288,9 @@ cdef inline void scattered_line(elem *out, const elem *x, const elem *h, const P
     while n - i >= LINE * LANES:
         scattered_tile(out + i, x + i, h, offset, taps, LINE)
         i += LINE * LANES
-    while n - i >= 2 * LANES:
-        scattered_tile(out + i, x + i, h, offset, taps, 2)
-        i += 2 * LANES
+    while n - i >= 4 * LANES:
+        scattered_tile(out + i, x + i, h, offset, taps, 4)
+        i += 4 * LANES
     while i < n:
         i = min(i, n - LANES)
         scattered_tile(out + i, x + i, h, offset, taps, 1)

@@ -43,21 +43,26 @@ def upfirdn(
     y = output(out, (*x.shape[:axis], count, *x.shape[axis + 1 :]), dtype)
     if y.size == 0:
         return y
-    rows = np.moveaxis(native(x, dtype), axis, -1)
-    rows = np.ascontiguousarray(rows).reshape(math.prod(rows.shape[:-1]), n)
+    last = axis == x.ndim - 1
+    rows = native(x, dtype) if last else np.moveaxis(native(x, dtype), axis, -1)
+    rows = np.ascontiguousarray(rows).reshape(y.size // count, n)
     name = kernel_name(dtype)
     if name is None or n == 0 or (zero and not np.isfinite(taps).all()):
         found = _reference.upfirdn(rows, taps, up, down, count, mode, cval)
     else:
-        straight = axis == y.ndim - 1 and y.flags.c_contiguous and takes(y, x, taps)
+        straight = last and y.flags.c_contiguous and takes(y, x, taps)
         found = y.reshape(-1, count) if straight else np.empty((len(rows), count), dtype)
         each = -(-len(taps) // up)  # of a phase
         phases = np.zeros((each, up), dtype)
         phases.reshape(-1)[: len(taps)] = taps
-        beyond = np.arange(max(each - 1, 1))
-        left, right = (
-            np.ascontiguousarray(_reference.extended(rows, at, mode, cval)) for at in (beyond - len(beyond), beyond + n)
-        )
+        reach = max(each - 1, 1)
+        if mode == "constant":
+            left = right = np.full((1, reach), cval, dtype)
+        else:
+            left, right = (
+                np.ascontiguousarray(_reference.extended(rows, np.arange(first, first + reach), mode, cval))
+                for first in (-reach, n)
+            )
         _runtime.kernel(name, "polyphase").resample(
             rows, left, right, found, np.ascontiguousarray(phases[::-1].T), up, down, threads
         )
