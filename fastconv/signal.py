@@ -204,9 +204,9 @@ def _sum(flip: bool, in1: Any, in2: Any, mode: Any, method: Any, out: np.ndarray
     if method == "fft":
         y = _by_frequency(in1, in2 if flip else np.flip(np.conj(in2)), mode, range(in1.ndim), True, None, workers)
         if not np.isfinite(y.flat[0]):
-            warnings.warn(
-                "an input is NaN or infinite, and method='fft' spreads that over all of the result; "
-                "method='direct' or 'auto' does not",
+            warnings.warn(  # as SciPy's text begins: programs filter by that
+                "Use of fft convolution on input with NaN or inf makes all of the result so. "
+                "Consider method='direct' or 'auto'.",
                 RuntimeWarning,
                 stacklevel=3,
             )
