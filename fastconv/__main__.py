@@ -39,6 +39,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 
 COMMANDS = ("info", "demo", "filter")
+PROGRAM_OPTIONS = ("-v", "--verbose", "--report")
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,12 +86,12 @@ def _parser() -> Parser:
     info = commands.add_parser("info", help="show what was built and what is in use")
     info.set_defaults(run=lambda args: fastconv.show_config(), parser=info)
 
-    demo = commands.add_parser("demo", help="filter real signals and a photograph, train a network, and time it",
-                               description="Write pictures of filtered signals and photographs, and of a network "
-                                           "that learns to read digits, and time fastconv beside NumPy and SciPy.")
+    demo = commands.add_parser("demo", help="filter real signals and a photograph, and time it",
+                               description="Write pictures of filtered signals and photographs, and time "
+                                           "fastconv beside NumPy and SciPy.")
     demo.add_argument("--output", type=Path, default=Path("demo"), metavar="DIR",
                       help="folder for the pictures (default: demo)")
-    demo.add_argument("--quick", action="store_true", help="learn and time for a moment only")
+    demo.add_argument("--quick", action="store_true", help="time small arrays, and only for a moment")
     demo.set_defaults(run=_demo, parser=demo)
 
     filter_ = commands.add_parser(
@@ -114,23 +115,21 @@ def _parser() -> Parser:
 
 
 def _is_program(argv: list[str]) -> bool:
-    """Whether the first word that is no option of `_launch` is a program, not a command of `_parser`."""
-    words = [word for word in argv if word not in ("-v", "--verbose", "--report")]
-    return bool(words) and (words[0] == "-m" or (words[0] not in COMMANDS and not words[0].startswith("-")))
+    """Whether the first word that is no option of a program's is a program, not a command of `_parser`."""
+    words = [word for word in argv if word not in PROGRAM_OPTIONS]
+    return bool(words) and (words[0] == "-m" or not words[0].startswith("-")) and words[0] not in COMMANDS
 
 
 def _launch(argv: list[str]) -> None:
     from fastconv import _launch
 
     parser = Parser(prog="python -m fastconv", add_help=False)
-    verbose = report = False
-    while argv[0] in ("-v", "--verbose", "--report"):
-        verbose, report = verbose or argv[0] != "--report", report or argv[0] == "--report"
-        argv = argv[1:]
+    count = next(n for n, word in enumerate(argv) if word not in PROGRAM_OPTIONS)
+    options, argv = argv[:count], argv[count:]
     if argv == ["-m"]:
         parser.error("-m needs the name of a module")
     try:
-        _launch.place(verbose, report)
+        _launch.place(verbose="-v" in options or "--verbose" in options, report="--report" in options)
         if argv[0] == "-m":
             _launch.module(argv[1], argv[2:])
         else:

@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import atexit
+import builtins
+import functools
 import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
@@ -50,25 +53,25 @@ def _run_found(name: str, argv: list[str], missing: str) -> None:
             spec = importlib.util.find_spec(f"{name}.__main__")
     except ModuleNotFoundError:
         spec = None
-    if spec is None or not hasattr(spec.loader, "get_code"):
+    if spec is None or not isinstance(spec.loader, InspectLoader):
         raise LaunchError(missing)
     argv[0] = spec.origin if argv[0] == "-m" and spec.origin else argv[0]
-    code = spec.loader.get_code  # type: ignore[union-attr]
-    _run(lambda: code(spec.name), spec, spec.loader, spec.origin, argv)
+    code = functools.partial(spec.loader.get_code, spec.name)
+    _run(code, spec, spec.loader, spec.origin, argv)
 
 
 def _run(
-    code: Callable[[], CodeType], spec: ModuleSpec | None, loader: object, file: str | None, argv: list[str]
+    code: Callable[[], CodeType | None], spec: ModuleSpec | None, loader: object, file: str | None, argv: list[str]
 ) -> None:
     main = ModuleType("__main__")
     main.__dict__.update(
-        __file__=file, __cached__=spec.cached if spec else None, __loader__=loader, __spec__=spec,
-        __package__=spec.parent if spec else None, __builtins__=sys.modules["builtins"], __annotations__={},
+        __annotations__={}, __builtins__=builtins, __cached__=spec.cached if spec else None, __file__=file,
+        __loader__=loader, __package__=spec.parent if spec else None, __spec__=spec,
     )  # fmt: skip
     sys.modules["__main__"] = main
     sys.argv[:] = argv
     try:
-        exec(code(), main.__dict__)
+        exec(code() or "", main.__dict__)
     except SystemExit:
         raise
     except BaseException as error:

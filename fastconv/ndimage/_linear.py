@@ -14,7 +14,8 @@ from .._plan.separable import Mean, Pass, Weights
 
 __all__ = [
     "convolve", "convolve1d", "correlate", "correlate1d", "gaussian_filter", "gaussian_filter1d",
-    "gaussian_gradient_magnitude", "gaussian_laplace", "laplace", "prewitt", "sobel", "uniform_filter", "uniform_filter1d",
+    "gaussian_gradient_magnitude", "gaussian_laplace", "laplace", "prewitt", "sobel", "uniform_filter",
+    "uniform_filter1d",
 ]  # fmt: skip
 
 _FLAT = 1e-15  # a standard deviation up to which SciPy leaves an axis alone

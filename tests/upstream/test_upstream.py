@@ -41,7 +41,7 @@ SUITES = {
         [name for name in SIGNAL if not name.endswith(("upfirdn", "sepfir2d"))],
     ),
     "resampling": Suite(
-        "scipy.signal.tests.test_upfirdn scipy.signal.tests.test_splines scipy.signal.tests.test_savitzky_golay "
+        "scipy.signal.tests.test_upfirdn scipy.signal.tests.test_bsplines scipy.signal.tests.test_savitzky_golay "
         "scipy.signal.tests.test_wavelets",
         "",
         4,
