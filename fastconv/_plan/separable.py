@@ -23,7 +23,9 @@ _CODES = {np.dtype(f"{kind}{size}"): code for code, (kind, size) in enumerate(
     [*((kind, size) for size in (1, 2, 4, 8) for kind in "ui"), ("f", 4), ("f", 8)], 1
 )}  # fmt: skip
 
-MODULES: dict[str, np.dtype] = {"f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2")}
+MODULES: dict[str, np.dtype] = {
+    "f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2"),
+}  # fmt: skip
 _TOP = {np.dtype(name): top for name, top in (("u1", 255), ("i1", 128), ("u2", 65535), ("i2", 32768))}
 
 _BESIDE = 32  # lines side by side below which they are filtered as one line of interleaved channels

@@ -68,7 +68,8 @@ def cut_off(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Cast float64 as C does on x86: towards zero; 8 and 16 bits of an int32, 32 unsigned bits of an int64."""
     with np.errstate(all="ignore"):
         if dtype.kind == "b":
-            return cut_off(values, np.dtype(np.uint8)) != 0
+            whole: np.ndarray = cut_off(values, np.dtype(np.uint8)) != 0
+            return whole
         if dtype.kind in "iu" and dtype.itemsize < 4:
             return values.astype(np.int32).astype(dtype)
         if dtype == np.uint32:
