@@ -25,7 +25,7 @@ def script(path: str, argv: list[str]) -> None:
     if not Path(path).exists():
         raise LaunchError(f"there is no script {os.path.abspath(path)!r}, and no command {path!r}")
     if Path(path).is_dir() or path.endswith((".zip", ".pyz")):
-        _path_begins(path)
+        _path_begins(os.path.abspath(path))
         spec = PathFinder.find_spec("__main__", [path])
         _run_spec(spec, [path, *argv], f"can't find '__main__' module in {path!r}")
         return
