@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.abc import InspectLoader
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
@@ -25,8 +25,9 @@ def script(path: str, argv: list[str]) -> None:
     if not Path(path).exists():
         raise LaunchError(f"there is no script {os.path.abspath(path)!r}, and no command {path!r}")
     if Path(path).is_dir() or path.endswith((".zip", ".pyz")):
-        _path_begins(path)
-        _run_found("__main__", [path, *argv], f"can't find '__main__' module in {path!r}")
+        _path_begins(os.path.abspath(path))
+        spec = PathFinder.find_spec("__main__", [path])
+        _run_spec(spec, [path, *argv], f"can't find '__main__' module in {path!r}")
         return
     _path_begins(os.path.dirname(os.path.realpath(path)))
     full = os.path.abspath(path)
@@ -36,7 +37,13 @@ def script(path: str, argv: list[str]) -> None:
 
 def module(name: str, argv: list[str]) -> None:
     """Run a module as ``python -m name argv...`` does; of a package its __main__."""
-    _run_found(name, ["-m", *argv], f"No module named {name}")
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except ModuleNotFoundError:
+        spec = None
+    _run_spec(spec, ["-m", *argv], f"No module named {name}")
 
 
 def _path_begins(folder: str) -> None:
@@ -46,13 +53,7 @@ def _path_begins(folder: str) -> None:
     sys.path[0] = folder
 
 
-def _run_found(name: str, argv: list[str], missing: str) -> None:
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-    except ModuleNotFoundError:
-        spec = None
+def _run_spec(spec: ModuleSpec | None, argv: list[str], missing: str) -> None:
     if spec is None or not isinstance(spec.loader, InspectLoader):
         raise LaunchError(missing)
     argv[0] = spec.origin if argv[0] == "-m" and spec.origin else argv[0]

@@ -11,12 +11,11 @@ import fastconv
 
 SCRIPT = """
 import sys
-import numpy as np
-from scipy.signal import convolve2d
+from numpy import convolve
 
 print(sys.argv[1:], sys.argv[0], __name__, __file__, sys.path[0], __package__, __spec__ and __spec__.name)
 print(sys.modules["__main__"].__dict__ is globals())
-print(convolve2d(np.eye(2), np.eye(2)).tolist())
+print(convolve([1, 2], [1, 1]).tolist())
 what = sys.argv[1] if len(sys.argv) > 1 else ""
 if what == "error":
     raise LookupError("of the script")
@@ -34,6 +33,7 @@ if what:
 def folder(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "wrong.py").write_text("def f(:\n")
+    (tmp_path / "scipy.py").write_text("raise ImportError('not installed')\n")  # which takes its time
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -92,33 +92,25 @@ def test_no_such_program(folder, words):
 def test_report_and_log(folder):
     done = python(folder, "-m", "fastconv", "-v", "--report", "script.py")
     log, head, row = done.stderr.splitlines()
-    assert log == "scipy.signal.convolve2d(float64[2, 2], float64[2, 2]): accelerated"
+    assert log == "numpy.convolve([1, 2], [1, 1]): accelerated"
     assert head.split() == ["accelerated", "passed", "on"]
-    assert row.split() == ["scipy.signal.convolve2d", "1", "0"]
+    assert row.split() == ["numpy.convolve", "1", "0"]
 
 
 IMPORTS = "import fastconv, numpy; print(hasattr(numpy.convolve, '__code__'), hasattr(numpy.correlate, '__code__'))"
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
-    [("1", "True True"), ("0", "False False"), ("", "False False"), ("numpy.convolve, scipy.signal", "True False")],
+    ("value", "said"), [("1", "True True"), ("0", "False False"), ("numpy.convolve, scipy.signal", "True False")]
 )
 def test_environment(folder, value, said):
     assert python(folder, "-c", IMPORTS, FASTCONV_PATCH=value).stdout.split("\n")[0] == said
 
 
 def test_environment_verbose(folder):
-    code = "import fastconv, numpy; numpy.convolve([1], [2])"
+    code = "import fastconv, numpy; numpy.convolve([1], [2]); print(fastconv.patch_report())"
     done = python(folder, "-c", code, FASTCONV_PATCH="1", FASTCONV_VERBOSE="1")
     assert done.stderr == "numpy.convolve([1], [2]): accelerated\n"
-
-
-def test_without_scipy(folder):
-    (folder / "scipy.py").write_text("raise ImportError('not here')")
-    code = "import fastconv, numpy; fastconv.patch(); numpy.convolve([1], [2]); print(fastconv.patch_report())"
-    done = python(folder, "-c", code)
-    assert done.stderr == ""
     assert done.stdout.split() == ["accelerated", "passed", "on", "numpy.convolve", "1", "0"]
 
 

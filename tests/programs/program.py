@@ -1,6 +1,6 @@
 """A program as people write them: images and series through scikit-image, PyWavelets and statsmodels.
 
-It knows nothing of fastconv, and prints what it found. ``python program.py [SIZE]``
+It knows nothing of fastconv, and prints what it found. ``python program.py [SIZE [PART]]``
 """
 
 import sys
@@ -29,12 +29,12 @@ def photograph(size):
     rng = np.random.default_rng(3)
     rows, columns = np.mgrid[:size, :size] / size
     image = 0.3 * rows + 0.1 * columns
-    for y, x, radius, grey in rng.random((40, 4)) * [1, 1, 0.15, 0.6]:
+    for y, x, radius, grey in rng.random((12, 4)) * [1, 1, 0.15, 0.6]:
         image[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] += grey
     return np.clip(image + 0.02 * rng.standard_normal(image.shape), 0, 1)
 
 
-def images(image):
+def images(image, _):
     show("canny", canny(image, sigma=2))
     show("unsharp_mask", unsharp_mask(image, radius=3, amount=1.5))
     show("frangi", frangi(image, sigmas=(1, 2, 3), black_ridges=False))
@@ -60,7 +60,7 @@ def series_of(size):
     return np.sin(2 * np.pi * t / 12) + 1e-3 * t + 0.1 * rng.standard_normal(size)
 
 
-def statistics(series):
+def statistics(_, series):
     parts = seasonal_decompose(series, period=12, two_sided=True)
     show("seasonal_decompose", parts.trend, parts.seasonal)
     show("convolution_filter", convolution_filter(series, np.ones(25) / 25))
@@ -68,18 +68,17 @@ def statistics(series):
     show("arma_acovf", arma_acovf([1, -0.5], [1, 0.4], 20))
 
 
-def rest(image, series):
+def filters(image, series):
     show("median, savgol", ndimage.median_filter(image, 5), signal.savgol_filter(series, 31, 3))
     show("resample_poly", signal.resample_poly(series, 3, 2))
 
 
-def main(size=256):
-    image, series = photograph(size), series_of(20 * size)
-    images(image)
-    wavelets(image, series)
-    statistics(series)
-    rest(image, series)
+def main(size="256", *parts):
+    image, series = photograph(int(size)), series_of(100 * int(size))
+    for part in (images, wavelets, statistics, filters):
+        if not parts or part.__name__ in parts:
+            part(image, series)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])
