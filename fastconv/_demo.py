@@ -1,7 +1,8 @@
-"""What convolution is for, in six pictures: ``python -m fastconv demo``.
+"""What convolution is for, in twelve pictures: ``python -m fastconv demo``.
 
 Read it from top to bottom: each picture is one function. All the filtering is done by `fastconv`; the rest is
-matplotlib. SciPy and NumPy take part in the last picture alone, where they are timed on the same arrays.
+matplotlib. SciPy and NumPy take part in the last picture alone, where they are timed on the same arrays. The pictures
+of layers, and of a network that learns, are in `_demo_network`.
 """
 from __future__ import annotations
 
@@ -11,54 +12,51 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 import pywt.data
-from matplotlib.axes import Axes
-from matplotlib.cbook import get_sample_data
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage, signal
 from tqdm import tqdm
 
 import fastconv
-from fastconv import image, kernels
+from fastconv import _demo_network, image, kernels
+from fastconv._drawing import (
+    BLUE,
+    GREY,
+    INK,
+    LETTER,
+    LIGHT,
+    PALE,
+    RED,
+    STYLE,
+    Array,
+    caption,
+    draw_pixels,
+    grace_hopper,
+    headline,
+    label,
+)
 from fastconv._pictures import magnitude
-
-Array = NDArray[Any]
-
-INK, GREY, LIGHT, PALE = "#26323d", "#9aa7b4", "#ccd5dd", "#e6ebf0"
-BLUE, RED = "#1f6f9f", "#c8563c"
-PIXELS = LinearSegmentedColormap.from_list("pixels", ["#f1f4f7", BLUE])
-STYLE: Any = {
-    "figure.dpi": 160, "savefig.dpi": 160, "figure.facecolor": "white", "figure.constrained_layout.use": True,
-    "figure.constrained_layout.w_pad": 0.12, "figure.constrained_layout.h_pad": 0.12,
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 10, "text.color": INK,
-    "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titlepad": 9, "axes.titlecolor": INK,
-    "axes.edgecolor": GREY, "axes.labelcolor": INK, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "axes.axisbelow": True, "grid.color": PALE, "grid.linewidth": 0.8,
-    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "lines.linewidth": 1.6, "lines.solid_capstyle": "round",
-}
 
 
 def run(folder: Path, quick: bool = False) -> None:
-    """Write all pictures to `folder` and print what there is to read; `quick` times small arrays only."""
+    """Write all pictures to `folder` and print what there is to read; `quick` learns little and times small arrays."""
     folder.mkdir(parents=True, exist_ok=True)
     print("The mean of three, of", *TEN_VALUES)
     print("                   is", *(f"{value:.2f}" for value in mean_of_three(TEN_VALUES)), flush=True)
+    lenet = _demo_network.learn_digits(quick)
     pictures = {"signals": signals, "ecg": ecg, "photo_grey": photo_grey, "photo_colour": photo_colour,
-                "conventions": conventions}
+                "conventions": conventions, **_demo_network.pictures(lenet)}
     with matplotlib.rc_context(STYLE):
         for name, draw in tqdm(pictures.items(), desc="pictures", unit="picture"):
             draw().savefig(folder / f"{name}.png")
         timings = [time_case(case, quick) for case in tqdm(cases(quick), desc="timings ", unit="case")]
         draw_timings(timings).savefig(folder / "timings.png")
+    print(lenet.report())
     print(table(timings))
     print(f"Pictures are in {folder}:", ", ".join(f"{name}.png" for name in [*pictures, "timings"]))
 
@@ -152,12 +150,6 @@ def photo_colour() -> Figure:
     return photograph(grace_hopper())
 
 
-def grace_hopper() -> Image.Image:
-    """Rear Admiral Grace Hopper, the photograph that matplotlib ships."""
-    with Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)) as file:
-        return file.convert("RGB")
-
-
 def photograph(picture: Image.Image) -> Figure:
     """Blur, sharpen, find edges: the same call with other kernels, clipped to 0..255 by it."""
     pixels = np.asarray(picture)
@@ -184,16 +176,6 @@ def photograph(picture: Image.Image) -> Figure:
 
 
 # ------------------------------------------------------------------------------------------------ conventions
-
-# It looks different flipped along any axis, so that nobody can take one convention for another.
-LETTER = np.array([[1, 1, 1, 1, 1],
-                   [1, 0, 0, 0, 0],
-                   [1, 0, 0, 0, 0],
-                   [1, 1, 1, 1, 0],
-                   [1, 0, 0, 0, 0],
-                   [1, 0, 0, 0, 0],
-                   [1, 0, 0, 0, 0]])
-
 
 def conventions() -> Figure:
     """Three things that authors settle differently and all call convolution: flip, origin and size."""
@@ -254,29 +236,6 @@ def draw_size(figure: SubFigure) -> None:
         caption(axes, f"{size} = {len(result)}")
     label(axes, n, -14, "the image", RED, ha="right")
     label(axes, -9, k / 2, "the\nkernel", BLUE, ha="right")
-
-
-def headline(figure: SubFigure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", fontsize=13, weight="bold")
-
-
-def draw_pixels(axes: Axes, pixels: Array, title: str, formula: str) -> None:
-    axes.pcolormesh(pixels, cmap=PIXELS, edgecolors="white", linewidth=1)
-    axes.set_title(title)
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
-    caption(axes, formula)
-
-
-def caption(axes: Axes, text: str) -> None:
-    """A line of text beneath an image, in place of ticks and frame."""
-    axes.grid(visible=False)
-    axes.set(xticks=[], yticks=[], xlabel=text)
-    axes.spines[:].set_visible(False)
-
-
-def label(axes: Axes, x: float, y: float, text: str, colour: str, **kwargs: Any) -> None:
-    axes.text(x, y, text, color=colour, fontsize=9.5, **{"va": "center", **kwargs})
 
 
 # ---------------------------------------------------------------------------------------------------- timings

@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from fastconv import _demo
+from fastconv import _demo, _demo_network, nn
 from fastconv.__main__ import main
 
-PICTURES = ["conventions", "ecg", "photo_colour", "photo_grey", "signals", "timings"]
+PICTURES = [
+    "anywhere", "conventions", "ecg", "layer_matrix", "lenet", "photo_colour", "photo_grey", "signals", "sizes",
+    "timings", "two_twos", "volume",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def demo(tmp_path_factory):
     return folder / "demo", done
 
 
-def test_it_writes_six_pictures_and_nothing_else(demo):
+def test_it_writes_its_pictures_and_nothing_else(demo):
     folder, _ = demo
     assert sorted(os.listdir(folder)) == [f"{name}.png" for name in PICTURES]
 
@@ -61,8 +64,21 @@ def test_it_prints_the_ten_values_and_the_timings(demo):
         assert f"{name}.png" in done.stdout
 
 
+def test_it_prints_what_the_network_reads(demo):
+    _, done = demo
+    assert "digits it has never seen" in done.stdout
+    rows = done.stdout.splitlines()
+    first = next(number for number, row in enumerate(rows) if row.startswith("Confusion matrix")) + 2
+    counts = np.array([[0 if cell == "." else int(cell) for cell in row.split()[1:]] for row in rows[first:][:10]])
+    assert counts.sum() == 1797 // 3
+    share = 100 * np.trace(counts) / counts.sum()
+    assert f"reads {share:.1f} %" in done.stdout
+    assert share > 80  # after a single pass
+
+
 def test_it_shows_progress(demo):
     _, done = demo
+    assert "training" in done.stderr
     assert "pictures" in done.stderr
     assert "timings" in done.stderr
     assert "100%" in done.stderr
@@ -76,6 +92,17 @@ def test_the_mean_of_three():
 
 def test_smoothing_leaves_a_constant_alone_up_to_the_ends():
     np.testing.assert_allclose(_demo.smooth(np.full(50, 7.0), np.ones(9)), 7.0)
+
+
+def test_two_twos_are_more_alike_when_pooled():
+    one, other = _demo_network.handwritten_twos()
+
+    def alike(step):
+        return np.corrcoef(step(one).ravel(), step(other).ravel())[0, 1]
+
+    assert alike(lambda two: two) < 0.8
+    assert alike(_demo_network.edges) < 0.7
+    assert alike(lambda two: nn.max_pool2d(_demo_network.edges(two)[None], 8)) > 0.95
 
 
 def test_the_rest_of_matplotlib_is_left_as_it_was():
