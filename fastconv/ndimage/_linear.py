@@ -35,6 +35,51 @@ def correlate(
     axes: Any = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Correlate with weights in any number of dimensions, as `scipy.ndimage.correlate`.
+
+    .. math:: y_i = \sum_k w_k\, x_{i + k}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    weights : array_like
+        As many dimensions as the input has, or one for a filter along an axis.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    origin : int or sequence of int, optional
+        By how much the window is shifted.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.correlate([1, 2, 3, 4], [1, 0, -1])
+    array([-1, -2, -2, -1])
+    """
     return _neighbours(input, weights, output, mode, cval, origin, axes, False, workers)
 
 
@@ -49,6 +94,51 @@ def convolve(
     axes: Any = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Convolve with weights in any number of dimensions, as `scipy.ndimage.convolve`.
+
+    .. math:: y_i = \sum_k w_k\, x_{i - k}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    weights : array_like
+        As many dimensions as the input has, or one for a filter along an axis.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    origin : int or sequence of int, optional
+        By how much the window is shifted.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.convolve([1, 2, 3, 4], [1, 0, -1])
+    array([1, 2, 2, 1])
+    """
     return _neighbours(input, weights, output, mode, cval, origin, axes, True, workers)
 
 
@@ -63,6 +153,51 @@ def correlate1d(
     *,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Correlate along an axis, as `scipy.ndimage.correlate1d`.
+
+    .. math:: y_i = \sum_k w_k\, x_{i + k}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    weights : array_like
+        As many dimensions as the input has, or one for a filter along an axis.
+    axis : int, optional
+        The axis along which to filter; the last by default.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    origin : int or sequence of int, optional
+        By how much the window is shifted.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.correlate1d([1, 2, 3, 4], [1, 0, -1])
+    array([-1, -2, -2, -1])
+    """
     x, w = np.asarray(input), np.asarray(weights)
     _check_outside(x, w, cval)
     y = neighbourhood.output(output, x, "c" in (x.dtype.kind, w.dtype.kind))
@@ -91,6 +226,51 @@ def convolve1d(
     *,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Convolve along an axis, as `scipy.ndimage.convolve1d`.
+
+    .. math:: y_i = \sum_k w_k\, x_{i - k}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    weights : array_like
+        As many dimensions as the input has, or one for a filter along an axis.
+    axis : int, optional
+        The axis along which to filter; the last by default.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    origin : int or sequence of int, optional
+        By how much the window is shifted.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.convolve1d([1, 2, 3, 4], [1, 0, -1])
+    array([1, 2, 2, 1])
+    """
     w = np.asarray(weights)[::-1]
     if w.dtype.kind == "c":
         w = w.conj()  # correlate1d takes it back
@@ -110,6 +290,55 @@ def gaussian_filter1d(
     radius: int | None = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Smooth along an axis with a Gaussian, or take its derivatives, as `scipy.ndimage.gaussian_filter1d`.
+
+    .. math:: g_{\sigma}(t) \propto e^{-t^2 / 2 \sigma^2}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    sigma : float or sequence of float
+        Standard deviation in samples, for all axes or for each.
+    axis : int, optional
+        The axis along which to filter; the last by default.
+    order : int or sequence of int, optional
+        0 smooths; n takes the n-th derivative of the Gaussian.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    truncate : float, optional
+        Standard deviations at which the Gaussian ends.
+    radius : None, int or sequence of int, optional
+        Samples from the centre to the end of the Gaussian; it takes the place of `truncate`.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.gaussian_filter1d([0, 0, 90, 0, 0], 1)
+    array([ 5, 21, 35, 21,  5])
+    """
     window = _gaussian(sigma, order, truncate, radius)
     x = np.asarray(input)
     y = neighbourhood.output(output, x, x.dtype.kind == "c")
@@ -130,6 +359,55 @@ def gaussian_filter(
     axes: Any = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    Smooth with a Gaussian, or take its derivatives, as `scipy.ndimage.gaussian_filter`.
+
+    .. math:: y = g_{\sigma} * x, \qquad g_{\sigma}(t) \propto e^{-t^2 / 2 \sigma^2}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    sigma : float or sequence of float
+        Standard deviation in samples, for all axes or for each.
+    order : int or sequence of int, optional
+        0 smooths; n takes the n-th derivative of the Gaussian.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    truncate : float, optional
+        Standard deviations at which the Gaussian ends.
+    radius : None, int or sequence of int, optional
+        Samples from the centre to the end of the Gaussian; it takes the place of `truncate`.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.gaussian_filter([0, 0, 90, 0, 0], 1)
+    array([ 5, 21, 35, 21,  5])
+    """
     x = np.asarray(input)
     y = neighbourhood.output(output, x)
     return _filter(x, y, _gaussian_passes(x.ndim, axes, sigma, order, mode, truncate, radius), cval, workers)
@@ -146,7 +424,52 @@ def gaussian_laplace(
     workers: Any = None,
     **kwargs: Any,
 ) -> np.ndarray:
-    x = np.asarray(input)
+    r"""
+    The sum of the second derivatives of a Gaussian, as `scipy.ndimage.gaussian_laplace`.
+
+    .. math:: y = \sum_a x * \partial_a^2 g_{\sigma}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    sigma : float or sequence of float
+        Standard deviation in samples, for all axes or for each.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+    **kwargs
+        Passed on to `gaussian_filter`.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.gaussian_laplace([0, 0, 90, 0, 0], 1)
+    array([ 17,   0, -35,   0,  17])
+    """
+    x = _kept(np.asarray(input), output)
     chosen = neighbourhood.all_axes(axes, x.ndim)
     sigmas = neighbourhood.over_all(neighbourhood.sequence(sigma, len(chosen)), chosen, x.ndim, 0)
 
@@ -167,7 +490,52 @@ def gaussian_gradient_magnitude(
     workers: Any = None,
     **kwargs: Any,
 ) -> np.ndarray:
-    x = np.asarray(input)
+    r"""
+    The length of the gradient, by derivatives of a Gaussian, as `scipy.ndimage.gaussian_gradient_magnitude`.
+
+    .. math:: y = \Bigl(\sum_a (x * \partial_a g_{\sigma})^2\Bigr)^{1/2}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    sigma : float or sequence of float
+        Standard deviation in samples, for all axes or for each.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+    **kwargs
+        Passed on to `gaussian_filter`.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.gaussian_gradient_magnitude([0, 0, 90, 0, 0], 1)
+    array([ 8, 21,  0, 21,  8])
+    """
+    x = _kept(np.asarray(input), output)
     y = neighbourhood.output(output, x)
     axes = neighbourhood.all_axes(axes, x.ndim)
 
@@ -197,7 +565,48 @@ def laplace(
     axes: Any = None,
     workers: Any = None,
 ) -> np.ndarray:
-    x = np.asarray(input)
+    r"""
+    The sum of the second differences along the axes, as `scipy.ndimage.laplace`.
+
+    .. math:: y = \sum_a x * (1, -2, 1)_a
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.laplace([1, 2, 4, 8])
+    array([ 1,  1,  2, -4])
+    """
+    x = _kept(np.asarray(input), output)
 
     def second(axis: int, output: Any, mode: str) -> np.ndarray:
         y = neighbourhood.output(output, x, x.dtype.kind == "c")
@@ -209,12 +618,94 @@ def laplace(
 def prewitt(
     input: Any, axis: int = -1, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, workers: Any = None
 ) -> np.ndarray:
+    r"""
+    Prewitt's derivative along an axis, as `scipy.ndimage.prewitt`.
+
+    .. math:: (-1, 0, 1) \otimes (1, 1, 1) \otimes \cdots
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    axis : int, optional
+        The axis along which to filter; the last by default.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.prewitt([1, 2, 4, 8])
+    array([1, 3, 6, 4])
+    """
     return _edges(_PREWITT, input, axis, output, mode, cval, workers)
 
 
 def sobel(
     input: Any, axis: int = -1, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, workers: Any = None
 ) -> np.ndarray:
+    r"""
+    Sobel's derivative along an axis, as `scipy.ndimage.sobel`.
+
+    .. math:: (-1, 0, 1) \otimes (1, 2, 1) \otimes \cdots
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    axis : int, optional
+        The axis along which to filter; the last by default.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.sobel([1, 2, 4, 8])
+    array([1, 3, 6, 4])
+    """
     return _edges(_SOBEL, input, axis, output, mode, cval, workers)
 
 
@@ -229,6 +720,51 @@ def uniform_filter1d(
     *,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    The mean of a window along an axis, as `scipy.ndimage.uniform_filter1d`.
+
+    .. math:: y_i = \frac{1}{n} \sum_k x_{i + k}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    size : int or sequence of int
+        Samples of the window, for all axes or for each.
+    axis : int, optional
+        The axis along which to filter; the last by default.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    origin : int or sequence of int, optional
+        By how much the window is shifted.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.uniform_filter1d([0, 0, 90, 0, 0], 3)
+    array([ 0, 30, 30, 30,  0])
+    """
     x = np.asarray(input)
     axis = normalize_axis_index(axis, x.ndim)
     if size < 1:
@@ -248,6 +784,51 @@ def uniform_filter(
     axes: Any = None,
     workers: Any = None,
 ) -> np.ndarray:
+    r"""
+    The mean of a box around each sample, as `scipy.ndimage.uniform_filter`.
+
+    .. math:: y_i = \frac{1}{n} \sum_k x_{i + k}
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers or bool, in any number of dimensions.
+    size : int or sequence of int
+        Samples of the window, for all axes or for each.
+    output : ndarray or dtype, optional
+        Where to write the result, or its dtype; by default the dtype of the input. It may be the input.
+    mode : str or sequence of str, optional
+        How the input goes on outside: 'reflect' (default), 'constant', 'nearest', 'mirror', 'wrap', or their
+        'grid-' names.
+    cval : scalar, optional
+        What lies outside under 'constant'.
+    origin : int or sequence of int, optional
+        By how much the window is shifted.
+    axes : tuple of int, optional
+        The axes to filter; all by default.
+    workers : int, optional
+        Threads to use at most; by default `fastconv.get_workers`. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray
+        Of the input's shape.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        As SciPy: modes, origins, sizes and outputs that cannot be.
+
+    Notes
+    -----
+    Whole numbers come out as SciPy's; floats have the error of the plain sum.
+
+    Examples
+    --------
+    >>> from fastconv import ndimage
+    >>> ndimage.uniform_filter([0, 0, 90, 0, 0], 3)
+    array([ 0, 30, 30, 30,  0])
+    """
     x = np.asarray(input)
     y = neighbourhood.output(output, x, x.dtype.kind == "c")
     return _filter(x, y, _mean_passes(x.ndim, axes, size, origin, mode), cval, workers)
@@ -334,6 +915,11 @@ def _edges(
     axis = normalize_axis_index(axis, x.ndim)
     y = neighbourhood.output(output, x)
     return _filter(x, y, _edge_passes(x.ndim, axis, across, mode), cval, workers)
+
+
+def _kept(x: np.ndarray, output: Any) -> np.ndarray:
+    """The input of several passes, in a place of its own where the first would write over it."""
+    return x.copy() if isinstance(output, np.ndarray) and np.may_share_memory(x, output) else x
 
 
 def _laplace(
