@@ -376,7 +376,7 @@ def percentile_filter(
     --------
     >>> import fastconv
     >>> fastconv.ndimage.percentile_filter([2, 8, 0, 4, 1, 9, 9, 0], percentile=40, size=5)
-    array([2, 2, 2, 4, 4, 4, 1, 0])
+    array([2, 2, 2, 4, 4, 4, 1, 9])
     """
     return _rank(percentile, "percentile", input, size, footprint, output, mode, cval, origin, axes, workers)
 
