@@ -31,10 +31,10 @@ REQUIREMENTS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb
     build = p["build-system"]["requires"] + p["project"]["dependencies"]; \
     print(*({"build": build} | p["project"]["optional-dependencies"])[sys.argv[1]], sep="\n")
 
-.PHONY: help demo test test-peers bench docs lint clean
+.PHONY: help demo test test-peers test-programs test-upstream bench docs lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
 	@sed -n 's/^#   /  /p' Makefile
 
 demo: $(VENV)/.built $(VENV)/.for-demo ## filter real signals and a photograph, time it, write pictures to demo/
@@ -45,6 +45,12 @@ test: $(VENV)/.built $(VENV)/.for-test ## run the tests, and every example in do
 
 test-peers: $(VENV)/.built $(VENV)/.for-test $(VENV)/.for-peers ## run the tests that need PyTorch
 	$(BIN)/pytest tests/peers $(ARGS)
+
+test-programs: $(VENV)/.built $(VENV)/.for-test $(VENV)/.for-programs ## run programs of others, scikit-image among them, with fastconv in place
+	$(BIN)/pytest tests/programs $(ARGS)
+
+test-upstream: $(VENV)/.built $(VENV)/.for-test ## run all of NumPy's and SciPy's own tests with fastconv in place
+	$(BIN)/pytest tests/upstream --whole -rP $(ARGS)
 
 bench: $(VENV)/.built $(VENV)/.for-bench ## time fastconv beside NumPy, SciPy and OpenCV, in a few minutes
 	@test -e ~/.asv-machine.json || $(ASV) machine --yes >/dev/null

@@ -39,16 +39,27 @@ TYPES = {
     "f64": {"FC_REAL": "double"},
     "c64": {"FC_REAL": "float", "FC_COMPLEX": "1"},
     "c128": {"FC_REAL": "double", "FC_COMPLEX": "1"},
-    **{f"u{bits}": {"FC_REAL": f"uint{bits}_t"} for bits in (8, 16, 32, 64)},
+    **{f"u{bits}": {"FC_REAL": f"uint{bits}_t", "FC_INTEGER": "1"} for bits in (8, 16, 32, 64)},
+    **{f"i{bits}": {"FC_REAL": f"int{bits}_t", "FC_INTEGER": "1"} for bits in (16, 32, 64)},
     **{f"{name}_f32": {"FC_REAL": "float", "FC_IN": c, "FC_OUT": c}
        for name, c in (("u8", "uint8_t"), ("i8", "int8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))},
 }
 
+# Filters by order see numbers as integers that compare as they do: one type serves all of its width.
+ORDERED = ("u8", "i16", "i32", "i64")
+
 # page -> the element types it is compiled for
 PAGES = {
-    "correlate": tuple(TYPES),
+    "correlate": tuple(name for name in TYPES if name not in ("i16", "i32", "i64")),
+    "depthwise": ("f32", "f64"),
+    "extrema": ORDERED,
+    "layer": ("f32", "f64"),
     "pool": ("f32", "f64", "u8", "u64"),
     "pool_grad": ("f32", "f64"),
+    "polyphase": ("f32", "f64", "c64", "c128"),
+    "ranks": ORDERED,
+    "separable": ("f32", "f64", "u8", "u16"),
+    "stencil": ("f32", "f64", "u8", "u16"),
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]

@@ -57,21 +57,20 @@ def measure() -> dict[str, tuple[float, ...]]:
 
 def _constants(dtype: str) -> tuple[float, ...]:
     import fastconv
-    from fastconv._plan import planes, spectral
+    from fastconv._plan import grids, method, spectral
 
     n, few, many, points = 200_000, 3, 400, 1 << 14
     x, short, long = draw(n, dtype), draw(few, dtype), draw(many, dtype)
     taps = long if dtype[0] in "fc" else long.astype(float)
     direct, out = np.empty(n, dtype), np.empty((1, n), taps.dtype)  # fresh memory would be timed, too
     image, kernel = draw((512, 512), dtype), draw((31, 31), dtype).astype(taps.dtype)
-    plane, tile = np.empty(image.shape, taps.dtype), (256, 256)
-    start = (-15, -15)
-    fill = np.zeros(1, taps.dtype)
+    plane, tile = np.empty(image.shape, taps.dtype), method.Way("fft", points=(256, 256))
+    windows = grids.Windows((-15, -15), (1, 1), (1, 1), "fill", np.zeros(1, taps.dtype))
     at_few, at_many, fft, fft2 = quartile_ns(
         lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
         lambda: spectral.lines(x[None], taps, -many // 2, out, points, 1),
-        lambda: planes.by_fft(image, kernel, start, plane, tile, "fill", fill, 1),
+        lambda: grids.by_fft(image, kernel, plane, windows, tile, 1),
     )
     mac = (at_many - at_few) / n / (many - few)
     blocks = math.ceil(n / (points - many + 1))

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastconv info | demo | filter``."""
+"""The command line: ``python -m fastconv info | demo | filter``, and programs that run with fastconv in place."""
 from __future__ import annotations
 
 import argparse
@@ -38,6 +38,10 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
 }
 
 
+COMMANDS = ("info", "demo", "filter")
+PROGRAM_OPTIONS = ("-v", "--verbose", "--report")
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that says in one line what is wrong."""
 
@@ -47,7 +51,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line `argv` (default ``sys.argv[1:]``) and return the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = _parser()
+    if _is_program(argv):
+        _launch(argv)
+        return 0
     args = parser.parse_args(argv)
     if args.command is None:
         parser.print_help()
@@ -64,19 +72,26 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m fastconv", description="Convolution for NumPy arrays on CPUs.")
+    parser = Parser(
+        prog="python -m fastconv", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Convolution for NumPy arrays on CPUs.",
+        epilog="unchanged programs, with fastconv in the place of NumPy's and SciPy's functions:\n"
+               "  python -m fastconv [-v] [--report] SCRIPT [ARG ...]\n"
+               "  python -m fastconv [-v] [--report] -m MODULE [ARG ...]\n"
+               "    -v, --verbose  log each call as accelerated or passed on, and why\n"
+               "    --report       say at the end how many calls were accelerated and passed on")
     parser.add_argument("--version", action="version", version=f"fastconv {fastconv.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command")
 
     info = commands.add_parser("info", help="show what was built and what is in use")
     info.set_defaults(run=lambda args: fastconv.show_config(), parser=info)
 
-    demo = commands.add_parser("demo", help="filter real signals and a photograph, train a network, and time it",
-                               description="Write pictures of filtered signals and photographs, and of a network "
-                                           "that learns to read digits, and time fastconv beside NumPy and SciPy.")
+    demo = commands.add_parser("demo", help="filter real signals and a photograph, and time it",
+                               description="Write pictures of filtered signals and photographs, and time "
+                                           "fastconv beside NumPy and SciPy.")
     demo.add_argument("--output", type=Path, default=Path("demo"), metavar="DIR",
                       help="folder for the pictures (default: demo)")
-    demo.add_argument("--quick", action="store_true", help="learn and time for a moment only")
+    demo.add_argument("--quick", action="store_true", help="time small arrays, and only for a moment")
     demo.set_defaults(run=_demo, parser=demo)
 
     filter_ = commands.add_parser(
@@ -97,6 +112,30 @@ def _parser() -> Parser:
         parameters.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X", help=text)
     filter_.set_defaults(run=_filter, parser=filter_)
     return parser
+
+
+def _is_program(argv: list[str]) -> bool:
+    """Whether the first word that is no option of a program's is a program, not a command of `_parser`."""
+    words = [word for word in argv if word not in PROGRAM_OPTIONS]
+    return bool(words) and (words[0] == "-m" or not words[0].startswith("-")) and words[0] not in COMMANDS
+
+
+def _launch(argv: list[str]) -> None:
+    from fastconv import _launch
+
+    parser = Parser(prog="python -m fastconv", add_help=False)
+    count = next(n for n, word in enumerate(argv) if word not in PROGRAM_OPTIONS)
+    options, argv = argv[:count], argv[count:]
+    if argv == ["-m"]:
+        parser.error("-m needs the name of a module")
+    try:
+        _launch.place(verbose="-v" in options or "--verbose" in options, report="--report" in options)
+        if argv[0] == "-m":
+            _launch.module(argv[1], argv[2:])
+        else:
+            _launch.script(argv[0], argv[1:])
+    except _launch.LaunchError as error:
+        parser.error(str(error))
 
 
 def _demo(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _quick
-from ._plan import dtypes, lines, planes
+from ._plan import dtypes, grids, lines
 from ._plan.windows import numpy_mode, numpy_window
 
 __all__ = ["convolve", "convolve2d", "correlate", "correlate2d"]
@@ -492,7 +492,7 @@ def _plane(
     step = (1, 1) if backward else (min(stride[0], max(size[0], 1)), min(stride[1], max(size[1], 1)))
     count = (-(-size[0] // step[0]), -(-size[1] // step[1]))
     kernel = in2[::-1, ::-1] if flip else np.conj(in2)
-    y = planes.correlate(
+    y = grids.correlate(
         in1.astype(dtype, copy=False), kernel.astype(dtype, copy=False), (start[0], start[1]), count, boundary, fill,
         step, dilation, method, None if backward else out, workers,
     )  # fmt: skip
@@ -553,7 +553,7 @@ def _fill(fillvalue: Any, dtype: np.dtype) -> np.ndarray:
                 value = np.array(fillvalue, dtype)
     except (TypeError, ValueError, OverflowError):
         np.array(fillvalue, complex)  # what is no number at all has an error of its own
-        raise ValueError(f"fillvalue {fillvalue!r} cannot be cast to {dtype}, the dtype of the result") from None
+        raise ValueError(f"could not cast `fillvalue` directly to the output array: {fillvalue!r} to {dtype}") from None
     if value.size != 1:
-        raise ValueError(f"fillvalue must be a scalar or an array with one element, not of shape {value.shape}")
+        raise ValueError(f"`fillvalue` must be scalar or an array with one element, not of shape {value.shape}")
     return value.reshape(1)

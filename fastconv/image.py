@@ -7,17 +7,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _runtime
+from ._plan import grids
 from ._plan import method as costs
-from ._plan import planes
 from ._plan.dtypes import correlate_kernel, native, output, takes
+from ._plan.neighbourhood import MODES
 
 __all__ = ["filter2d", "sep_filter2d"]
-
-# SciPy's names of boundaries -> the plan's
-_MODES = {
-    "reflect": "symm", "grid-mirror": "symm", "constant": "fill", "grid-constant": "fill", "nearest": "nearest",
-    "mirror": "mirror", "wrap": "wrap", "grid-wrap": "wrap",
-}  # fmt: skip
 
 # Kernels that read and write pixels and sum in float32.
 _PIXELS = {"u1": "u8_f32", "i1": "i8_f32", "u2": "u16_f32", "i2": "i16_f32"}
@@ -209,9 +204,9 @@ def _filter(
     if image.dtype.kind not in "biuf" or image.dtype.itemsize > 8:
         raise TypeError(f"image has dtype {image.dtype}; it needs real numbers of at most 64 bits")
     try:
-        boundary = _MODES[mode]
+        boundary = MODES[mode]
     except (KeyError, TypeError):
-        raise ValueError(f"mode is {mode!r}; use one of {', '.join(map(repr, _MODES))}") from None
+        raise ValueError(f"mode is {mode!r}; use one of {', '.join(map(repr, MODES))}") from None
     result = np.dtype(image.dtype if dtype is None else dtype).newbyteorder("=")
     if result.kind not in "biuf" or result.itemsize > 8:
         raise TypeError(f"dtype is {result}; it needs real numbers of at most 64 bits")
@@ -233,14 +228,14 @@ def _filter(
 
     way = "direct"
     if column is None:
-        way, factors = costs.plane_method(name, weights, (grey[0], grey[1]))
+        way, factors, *_ = costs.grid_ways(name, weights, grey, grey, [0, 1], False)[0]
         if factors is not None:
             column, weights = factors[0], factors[1][None]
     x = native(image, image.dtype.newbyteorder("=") if pixels and way != "fft" else work)
     to = y if result == x.dtype and takes(y, x, row) else np.empty(y.shape, x.dtype)
     if way == "fft":
         for one, filtered in zip(_channels(x, axis), _channels(to, axis), strict=True):
-            filtered[...] = planes.correlate(
+            filtered[...] = grids.correlate(
                 one, weights, start, one.shape, boundary, fill, (1, 1), (1, 1), "auto", None, workers
             )
     else:
@@ -251,7 +246,7 @@ def _filter(
         else:
             x_planes, to_planes = _channels(x, axis), _channels(to, axis)
         correlate_kernel(pixels or name).correlate(
-            x_planes, to_planes, weights, column, fill, planes.BOUNDARIES[boundary],
+            x_planes, to_planes, weights, column, fill, grids.BOUNDARIES[boundary],
             (start[0], start[1] * group), (1, 1), (1, group), group, threads,
         )  # fmt: skip
     if to is not y:

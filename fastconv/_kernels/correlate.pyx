@@ -1,14 +1,18 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: freethreading_compatible=True
-"""Cross-correlation of planes: one driver for signals, lines of N-D arrays, images and colour images.
+"""Cross-correlation: one driver for signals, lines of N-D arrays, images, colour images and volumes.
 
-    out[b, i, j] = sum_p sum_q h[p, q] X[b, start0 + i stride0 + p dilation0, start1 + j stride1 + q dilation1]
+    out[b, o, i, j] = sum_k sum_p sum_q h[k, p, q] X[b, start + o stride + k dilation,
+                                                     start0 + i stride0 + p dilation0, start1 + j stride1 + q dilation1]
 
-X is the plane x[b] continued by a boundary. The output is cut into blocks, shared among the threads:
+X is x[b] continued by a boundary; o and k are indices of any number of outer axes, none for an image. The output
+is cut into blocks, shared among the threads:
 
 - a block that lies inside reads x in place;
 - a block that reaches over the rim, or whose input is not stored as the tiles need it (strided, converted,
-  every n-th column), is first packed into scratch memory with the boundary in it, sorted by column phase.
+  every n-th column), is first packed into scratch memory with the boundary in it, sorted by column phase;
+- a block of a kernel with outer axes is a run of output planes, always packed: what they need of an input plane goes
+  into the slot that the plane has modulo the kernel, and stays there while the run's windows reach it.
 
 So a boundary costs only where there is one, and the tiles (tiles.pxd) know of none of this. The kernel's shape
 chooses the tile: one row goes by lines, all else by planes; a separable kernel does its rows by lines into
@@ -28,9 +32,9 @@ from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .tiles cimport CONVERTS, LANES, ROWS, Plane, all_finite, elem, elem_in, elem_out, line, plane, read, write
+from .tiles cimport CONVERTS, LANES, ROWS, all_finite, correlate_plane, elem, elem_in, elem_out, read, write
 
-cdef enum:              # numbers that _plan/planes.py names
+cdef enum:              # numbers that _plan/grids.py names
     FILL = 0            # v v | a b c d | v v
     WRAP = 1            # c d | a b c d | a b
     SYMM = 2            # b a | a b c d | d c
@@ -41,15 +45,24 @@ cdef enum:
     MAX_BATCH = 32              # dimensions of a batch of planes
     SMALL_BYTES = 1 << 14       # an output this small is one packed block: a rim of eight would cost more
     BLOCK_BYTES = 1 << 18       # of input in a block: it stays in L2
+    TILE_BYTES = 1 << 15        # of input that one row of tiles reads of several planes: it stays in L1
     LONGEST = 1 << 14           # elements of a row in a block
     GRAIN = 1 << 24             # multiply-adds of a block at most: what threads share must not be too coarse
     STEP = 1 << 29              # of each thread between two looks for Ctrl-C, which part and join the threads
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
+    TURNS = 4                   # blocks for each thread, where a run of planes could be longer
     PAGE = 64                   # scratch areas start on a cache line
+    WAYS = 1 << 10              # rows so many bytes apart meet in few sets of the cache
     QUICK_TAPS = 256            # of a kernel that a small call copies to its stack
 
 cdef extern from "Python.h":
     const Py_ssize_t NOWHERE "PY_SSIZE_T_MIN"
+
+cdef struct Axis:               # an outer one
+    Py_ssize_t n, count         # of x, of out
+    Py_ssize_t xs, os           # strides in bytes
+    Py_ssize_t start, stride, dilation
+    Py_ssize_t taps
 
 cdef struct Job:
     const char *x               # the first plane, and its rows and columns
@@ -63,7 +76,11 @@ cdef struct Job:
     Py_ssize_t dilation0, dilation1
     Py_ssize_t group            # interleaved channels: columns i and i + group are neighbours
     Py_ssize_t kh, kw
-    const elem *h               # [kh, kw]; row taps [kw] where there are column taps
+    int outer
+    Axis axes[MAX_BATCH]
+    Py_ssize_t planes           # of the kernel
+    Py_ssize_t outputs          # planes of an array of the batch
+    const elem *h               # [planes, kh, kw]; row taps [kw] where there are column taps
     const elem *column          # [kh], or NULL
     Py_ssize_t *offset          # [kw]: where a kernel column stands in a row that the tiles read
     int boundary
@@ -73,17 +90,24 @@ cdef struct Job:
     Py_ssize_t batch_xs[MAX_BATCH]
     Py_ssize_t batch_os[MAX_BATCH]
     bint pack, stage            # no block can read x, write out, in place
-    # the grid of blocks: cuts[0] .. cuts[n] on each axis
+    # the grid of blocks: cuts[0] .. cuts[n] on each axis, and runs of so many output planes
     Py_ssize_t *row_cuts
     Py_ssize_t *column_cuts
     Py_ssize_t row_blocks, column_blocks
+    Py_ssize_t run, runs
     # scratch memory of a thread: where its parts start, in bytes, and their rows, in elements
-    Py_ssize_t packed_at, middle_at, staging_at, scratch_bytes
+    Py_ssize_t step_at, tags_at, packed_at, slot_bytes, middle_at, staging_at, scratch_bytes
     Py_ssize_t phase, middle_ld, staging_ld
 
 
 cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
+
+
+cdef inline Py_ssize_t packed_row(Py_ssize_t n) noexcept nogil:
+    """Elements from one packed row to the next: no power of two, or rows would contend for few ways of the cache."""
+    n = up(n, LANES)
+    return n if n * <Py_ssize_t> sizeof(elem) % WAYS else n + LANES
 
 
 # --- packing --------------------------------------------------------------------------------------------
@@ -123,12 +147,12 @@ cdef inline Py_ssize_t column_source(const Job *job, Py_ssize_t i) noexcept nogi
 
 
 cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-               Py_ssize_t columns, Py_ssize_t phase, Py_ssize_t *where, elem *packed) noexcept nogil:
+               Py_ssize_t columns, Py_ssize_t phase, Py_ssize_t *where, elem *packed, Py_ssize_t ld) noexcept nogil:
     """A block of the continued plane   IN x   OUT packed[rows, stride1, phase]   TEMP where[stride1, phase].
 
     Column j stands at [j % stride1, j // stride1], so that neighbouring outputs read neighbours.
     """
-    cdef Py_ssize_t i, j, m, s, low = 0, high = 0, ld = phase * job.stride1
+    cdef Py_ssize_t i, j, m, s, low = 0, high = 0, n = phase * job.stride1
     cdef elem *to
     cdef const char *at
     if job.stride1 == 1:                            # columns low .. high-1 lie inside, side by side
@@ -144,13 +168,13 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column,
         to = packed + i * ld
         m = source(row + i, job.height, job.boundary)
         if m == NOWHERE:
-            for j in range(ld):
+            for j in range(n):
                 to[j] = job.fill
             continue
         at = x + m * job.xs0
         gather(job, to, at, where, 0, low)
         copy_in(to + low, at + (column + low) * job.xs1, job.xs1, high - low)
-        gather(job, to, at, where, high, ld)
+        gather(job, to, at, where, high, n)
 
 
 cdef inline void gather(const Job *job, elem *to, const char *at, const Py_ssize_t *where,
@@ -189,44 +213,65 @@ cdef inline void copy_out(char *at, Py_ssize_t step, const elem *v, Py_ssize_t n
 
 # --- a block --------------------------------------------------------------------------------------------
 
-cdef void correlate_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h,
-                         Py_ssize_t kh, Py_ssize_t kw, const Py_ssize_t *offset, Py_ssize_t stride,
+cdef inline const char *input_plane(const Job *job, const char *x, Py_ssize_t o, Py_ssize_t k,
+                                    Py_ssize_t *slot) noexcept nogil:
+    """The plane that output plane o needs for kernel plane k; NULL: it is of fill values. `slot` is its own there."""
+    cdef Py_ssize_t at, i, place = 1
+    cdef const Axis *axis
+    cdef int a
+    slot[0] = 0
+    for a in range(job.outer - 1, -1, -1):
+        axis = &job.axes[a]
+        at = o % axis.count * axis.stride + k % axis.taps * axis.dilation
+        slot[0] += at // axis.dilation % axis.taps * place
+        i = source(axis.start + at, axis.n, job.boundary)
+        if i == NOWHERE or x == NULL:
+            x = NULL
+        else:
+            x += i * axis.xs
+        o //= axis.count
+        k //= axis.taps
+        place *= axis.taps
+    return x
+
+
+cdef inline char *output_plane(const Job *job, char *out, Py_ssize_t o) noexcept nogil:
+    cdef int a
+    for a in range(job.outer - 1, -1, -1):
+        out += o % job.axes[a].count * job.axes[a].os
+        o //= job.axes[a].count
+    return out
+
+
+cdef void correlate_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h, Py_ssize_t planes,
+                         Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw, const Py_ssize_t *offset, Py_ssize_t stride,
                          Py_ssize_t dilation, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
-    """out[rows, n] from rows of x by the tile that the kernel's shape asks for."""
-    cdef Py_ssize_t r
-    cdef Plane k
-    if kh == 1 and offset[kw - 1] == kw - 1:
-        for r in range(rows):
-            line(out + r * ldo, x + r * stride * ldx, h, kw, n)
-        return
-    k.h = h
-    k.offset = offset
-    k.columns = kw
-    if stride == 1:
-        # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
-        k.sections, k.rows, k.step = 1, kh, 0
-        k.ldx, k.ldo = dilation * ldx, dilation * ldo
-        for r in range(min(dilation, rows)):
-            plane(out + r * ldo, x + r * ldx, &k, (rows - r + dilation - 1) // dilation, n)
-    else:
-        k.sections, k.rows, k.step = kh, 1, dilation * ldx
-        k.ldx, k.ldo = stride * ldx, ldo
-        plane(out, x, &k, rows, n)
+    """`correlate_plane`, compiled once for all that call it."""
+    correlate_plane(out, ldo, x, ldx, h, planes, step, kh, kw, offset, stride, dilation, rows, n)
 
 
 cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the batch's grids of blocks."""
     cdef const char *x = job.x
     cdef char *out = job.out
-    cdef Py_ssize_t c = number % job.column_blocks, r, b, i
-    cdef Py_ssize_t row, column, height, width, rows, columns, n, phase, ldx, ldo
+    cdef char *to
+    cdef Py_ssize_t c = number % job.column_blocks, r, b, i, o, k, first
+    cdef Py_ssize_t row, column, height, width, rows, columns, n, phase, ldx, ldo, slot
+    cdef const char *at
     cdef const elem *origin
-    cdef elem *to
-    cdef elem *middle
-    cdef bint staged
+    cdef const elem *section
+    cdef const elem *last
+    cdef elem *result
+    cdef elem *packed
+    cdef elem *middle = <elem *> (scratch + job.middle_at)
+    cdef Py_ssize_t *step = <Py_ssize_t *> (scratch + job.step_at)
+    cdef const char **tags = <const char **> (scratch + job.tags_at)
+    cdef bint in_place, staged
     b = number // job.column_blocks
     r = b % job.row_blocks
     b //= job.row_blocks
+    first = b % job.runs * job.run
+    b //= job.runs
     for i in range(job.batch_ndim - 1, -1, -1):
         x += b % job.batch_shape[i] * job.batch_xs[i]
         out += b % job.batch_shape[i] * job.batch_os[i]
@@ -241,31 +286,50 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
     width = (columns - 1) * job.stride1 + (job.kw - 1) * job.dilation1 + 1
     n = max(columns, LANES)
 
-    if (not job.pack and columns >= LANES and row >= 0 and column >= 0
-            and height <= job.height - row and width <= job.width - column):
-        origin = <const elem *> (x + row * job.xs0 + column * job.xs1)
+    in_place = (not job.pack and columns >= LANES and row >= 0 and column >= 0
+                and height <= job.height - row and width <= job.width - column)
+    if in_place:
         ldx = job.xs0 // <Py_ssize_t> sizeof(elem)
     else:
-        to = <elem *> (scratch + job.packed_at)
         phase = job.phase if job.stride1 > 1 else up(n + (job.kw - 1) * job.dilation1, LANES)
-        pack(job, x, row, column, height, width, phase, <Py_ssize_t *> scratch, to)
-        origin = to
-        ldx = phase * job.stride1
-
+        ldx = packed_row(phase * job.stride1)
+        for k in range(job.planes):
+            tags[k] = <const char *> job                # no plane: nothing is packed yet
     staged = job.stage or columns < LANES
-    to = <elem *> (scratch + job.staging_at) if staged else <elem *> out
     ldo = job.staging_ld if staged else job.os0 // <Py_ssize_t> sizeof(elem)
-    if job.column == NULL:
-        correlate_rows(to, ldo, origin, ldx, job.h, job.kh, job.kw, job.offset, job.stride0, job.dilation0,
-                       rows, n)
-    else:
-        middle = <elem *> (scratch + job.middle_at)
-        correlate_rows(middle, job.middle_ld, origin, ldx, job.h, 1, job.kw, job.offset, 1, 1, height, n)
-        correlate_rows(to, ldo, middle, job.middle_ld, job.column, job.kh, 1, job.offset, job.stride0,
-                       job.dilation0, rows, n)
-    if staged:
-        for i in range(rows):
-            copy_out(out + i * job.os0, job.os1, to + i * ldo, columns)
+
+    for o in range(first, min(first + job.run, job.outputs)):
+        for k in range(job.planes):
+            at = input_plane(job, x, o, k, &slot)
+            if in_place:
+                section = <const elem *> (at + row * job.xs0 + column * job.xs1)
+            else:
+                section = packed = <elem *> (scratch + job.packed_at + slot * job.slot_bytes)
+                if tags[slot] != at:
+                    tags[slot] = at
+                    if at == NULL:
+                        for i in range(height * ldx):
+                            packed[i] = job.fill
+                    else:
+                        pack(job, at, row, column, height, width, phase, <Py_ssize_t *> scratch, packed, ldx)
+            if k == 0:
+                origin = last = section
+            else:
+                step[k - 1] = section - last
+                last = section
+        step[job.planes - 1] = 0
+        to = output_plane(job, out, o)
+        result = <elem *> (scratch + job.staging_at) if staged else <elem *> to
+        if job.column == NULL:
+            correlate_rows(result, ldo, origin, ldx, job.h, job.planes, step, job.kh, job.kw, job.offset, job.stride0,
+                           job.dilation0, rows, n)
+        else:
+            correlate_rows(middle, job.middle_ld, origin, ldx, job.h, 1, step, 1, job.kw, job.offset, 1, 1, height, n)
+            correlate_rows(result, ldo, middle, job.middle_ld, job.column, 1, step, job.kh, 1, job.offset,
+                           job.stride0, job.dilation0, rows, n)
+        if staged:
+            for i in range(rows):
+                copy_out(to + i * job.os0, job.os1, result + i * ldo, columns)
 
 
 # --- the grid of blocks ---------------------------------------------------------------------------------
@@ -300,20 +364,24 @@ cdef inline void inside(Py_ssize_t start, Py_ssize_t stride, Py_ssize_t reach, P
         low[0] = high[0] = 0
 
 
-cdef bint lay_out(Job *job) noexcept nogil:
-    """Chooses the blocks, and the scratch memory they need. False: out of memory."""
+cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
+    """Chooses the blocks, and the scratch memory they need, for a batch. False: out of memory."""
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
     cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
     cdef Py_ssize_t item = sizeof(elem)
     job.row_cuts = job.column_cuts = job.offset = NULL
-    if job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
+    if job.outer or job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True
-    area = job.kh + job.kw if job.column != NULL else job.kh * job.kw
+    area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
     bh = 32
     if job.pack or job.column != NULL:              # rows above and below are packed or filtered again
         bh = up(min(max(bh, 4 * reach0), 128), ROWS)
     bh = min(bh, job.rows)
     bw = min(job.columns, LONGEST, max(up(BLOCK_BYTES // (bh * item), LANES), LANES))
+    if job.outer:
+        bw = min(bw, max(up(TILE_BYTES // (job.planes * (ROWS + reach0) * item), LANES), 4 * LANES))
+        while job.planes * (bh + reach0) * (bw + reach1) > BLOCK_BYTES // item and bh > 2 * ROWS:
+            bh = up(bh // 2, ROWS)
     while bh * bw > GRAIN // area and bw > 4 * LANES:
         bw = up(bw // 2, LANES)
     while bh * bw > GRAIN // area and bh > ROWS:
@@ -324,12 +392,22 @@ cdef bint lay_out(Job *job) noexcept nogil:
     job.row_cuts = cut(job.rows, low0, high0, bh, &job.row_blocks)
     job.column_cuts = cut(job.columns, low1, high1, bw, &job.column_blocks)
 
+    # Runs are long, for what one output needs the next has packed already, but every thread gets some.
+    job.run = min(job.outputs, GRAIN // (area * bh * bw))
+    if workers > 1:
+        job.run = min(job.run, job.outputs * arrays * job.row_blocks * job.column_blocks // (TURNS * workers))
+    job.run = max(job.run, 1)
+    job.runs = (job.outputs + job.run - 1) // job.run
+
     height = (bh - 1) * job.stride0 + reach0 + 1
     width = (max(bw, LANES) - 1) * job.stride1 + reach1 + 1
     job.phase = up(width // job.stride1 + 1, LANES)
     job.middle_ld = job.staging_ld = up(max(bw, LANES), LANES) + LANES
-    job.packed_at = up(job.phase * job.stride1 * sizeof(Py_ssize_t), PAGE)
-    job.middle_at = job.packed_at + up(height * job.phase * job.stride1 * item, PAGE)
+    job.step_at = up(job.phase * job.stride1 * sizeof(Py_ssize_t), PAGE)
+    job.tags_at = job.step_at + up(job.planes * job.kh * sizeof(Py_ssize_t), PAGE)
+    job.packed_at = job.tags_at + up(job.planes * sizeof(char *), PAGE)
+    job.slot_bytes = height * packed_row(job.phase * job.stride1) * item
+    job.middle_at = job.packed_at + job.planes * job.slot_bytes
     job.staging_at = job.middle_at + (up(height * job.middle_ld * item, PAGE) if job.column != NULL else 0)
     job.scratch_bytes = job.staging_at + up(bh * job.staging_ld * item, PAGE)
 
@@ -360,61 +438,69 @@ cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, ch
 def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel not None,
               cnp.ndarray column, cnp.ndarray fill not None, int boundary, start, stride, dilation,
               Py_ssize_t group, int workers):
-    """Correlate every plane of x with one kernel.
+    """Correlate every array of a batch with one kernel of m dimensions, m = 2 (planes) or more.
 
-    x : (..., H, W), aligned, native, any strides, of the module's input type   IN
-    out : (..., rows, columns), likewise, not overlapping x or kernel   OUT
-    kernel : (kh, kw), C-contiguous; with `column`, the row taps (1, kw)   IN
+    x : (..., n[0], ..., n[m-1]), aligned, native, any strides, of the module's input type   IN
+    out : (..., count[0], ..., count[m-1]), likewise, not overlapping x or kernel   OUT
+    kernel : (k[0], ..., k[m-1]), C-contiguous; with `column`, the row taps (1, kw)   IN
     column : (kh,), C-contiguous, or None: the kernel is the outer product of column and row taps   IN
     fill : (1,), what lies outside under FILL   IN
-    start, stride, dilation : pairs; the column's start and dilation count elements, not pixels
+    start, stride, dilation : m numbers each; the last start and dilation count elements, not pixels
     group : channels that interleave in a row
     workers : threads at most
     """
     cdef Job job
-    cdef int d = x.ndim - 2, i
-    cdef Py_ssize_t blocks, done = 0, step, end, area, work
+    cdef int d = x.ndim - 2, outer = kernel.ndim - 2, batch = x.ndim - kernel.ndim, i
+    cdef Py_ssize_t arrays = 1, blocks, done = 0, step, end, area, work
     cdef char *scratch
     cdef bint laid
-    if d < 0 or d > MAX_BATCH or out.ndim != x.ndim:
-        raise ValueError(f"planes need the same 2 to {MAX_BATCH + 2} dimensions, not {x.ndim} and {out.ndim}")
+    if outer < 0 or not 0 <= batch <= MAX_BATCH or outer > MAX_BATCH or out.ndim != x.ndim:
+        raise ValueError(f"a kernel of {kernel.ndim} dimensions, at least 2, needs arrays of as many, or up to "
+                         f"{MAX_BATCH} more, not {x.ndim} and {out.ndim}")
     job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
     job.height, job.width = x.shape[d], x.shape[d + 1]
     job.rows, job.columns = out.shape[d], out.shape[d + 1]
     job.xs0, job.xs1 = x.strides[d], x.strides[d + 1]
     job.os0, job.os1 = out.strides[d], out.strides[d + 1]
-    job.start0, job.start1 = start
-    job.stride0, job.stride1 = stride
-    job.dilation0, job.dilation1 = dilation
+    job.start0, job.start1 = start[outer], start[outer + 1]
+    job.stride0, job.stride1 = stride[outer], stride[outer + 1]
+    job.dilation0, job.dilation1 = dilation[outer], dilation[outer + 1]
     job.group = group
     job.h = <const elem *> cnp.PyArray_DATA(kernel)
-    job.kw = kernel.shape[1]
-    job.kh = kernel.shape[0] if column is None else column.shape[0]
+    job.kw = kernel.shape[outer + 1]
+    job.kh = kernel.shape[outer] if column is None else column.shape[0]
     job.column = NULL if column is None else <const elem *> cnp.PyArray_DATA(column)
     job.boundary = boundary
     job.fill = (<const elem *> cnp.PyArray_DATA(fill))[0]
-    job.batch_ndim = d
-    work = job.rows * job.columns
-    blocks = 1
-    for i in range(d):
+    job.batch_ndim = batch
+    for i in range(batch):
         job.batch_shape[i] = x.shape[i]
         job.batch_xs[i] = x.strides[i]
         job.batch_os[i] = out.strides[i]
-        blocks *= x.shape[i]
-    if blocks == 0 or work == 0:
+        arrays *= x.shape[i]
+    job.outer, job.planes, job.outputs = outer, 1, 1
+    for i in range(outer):
+        job.axes[i].n, job.axes[i].count = x.shape[batch + i], out.shape[batch + i]
+        job.axes[i].xs, job.axes[i].os = x.strides[batch + i], out.strides[batch + i]
+        job.axes[i].start, job.axes[i].stride, job.axes[i].dilation = start[i], stride[i], dilation[i]
+        job.axes[i].taps = kernel.shape[i]
+        job.planes *= kernel.shape[i]
+        job.outputs *= out.shape[batch + i]
+    work = arrays * job.outputs * job.rows * job.columns
+    if work == 0:
         return
     job.pack = (CONVERTS or job.stride1 > 1 or job.xs1 != sizeof(elem)
                 or job.xs0 % <Py_ssize_t> sizeof(elem) != 0)
     job.stage = CONVERTS or job.os1 != sizeof(elem) or job.os0 % <Py_ssize_t> sizeof(elem) != 0
+    area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // max(1, SHARE // (area + 4))))
     scratch = NULL
-    laid = lay_out(&job)
+    laid = lay_out(&job, arrays, workers)
     try:
         if not laid:
             raise MemoryError("fastconv: no memory to lay out the work")
-        area = job.kh + job.kw if job.column != NULL else job.kh * job.kw
-        work = blocks * work
-        blocks *= job.row_blocks * job.column_blocks
-        workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // max(1, SHARE // (area + 4))))
+        blocks = arrays * job.runs * job.row_blocks * job.column_blocks
+        workers = <int> min(<Py_ssize_t> workers, blocks)
         scratch = <char *> malloc(workers * job.scratch_bytes)
         if scratch == NULL:
             raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
@@ -459,10 +545,11 @@ cdef int quick(char *out, Py_ssize_t rows, Py_ssize_t columns, const char *x, Py
     job.start0, job.start1 = start0, start1
     job.stride0 = job.stride1 = job.dilation0 = job.dilation1 = job.group = 1
     job.h, job.column, job.kh, job.kw = h, NULL, kh, kw
+    job.outer, job.planes, job.outputs = 0, 1, 1
     job.boundary, job.batch_ndim = FILL, 0
     memset(&job.fill, 0, sizeof(elem))
     job.pack = job.stage = False
-    if lay_out(&job):
+    if lay_out(&job, 1, 1):
         scratch = <char *> malloc(job.scratch_bytes)
         if scratch != NULL:
             run(&job, 0, job.row_blocks * job.column_blocks, 1, scratch)

@@ -44,8 +44,8 @@ cdef extern from "simd.h" nogil:
     ctypedef long integer "fc_int"
     const bint FLOATING "FC_FLOATING"
     vec splat "FC_SPLAT" (elem)
-    vec vmax "fc_max" (vec, vec)
-    vec vmin "fc_min" (vec, vec)
+    vec vmax "fc_max_or_nan" (vec, vec)
+    vec vmin "fc_min_or_nan" (vec, vec)
     elem max1 "fc_max1" (elem, elem)
     elem min1 "fc_min1" (elem, elem)
     mask above "fc_above" (vec, vec)

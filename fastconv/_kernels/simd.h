@@ -6,14 +6,15 @@
  *
  *     FC_REAL     the real type the arithmetic is done in: float, double, uint8_t ... uint64_t
  *     FC_COMPLEX  1 where an element is a pair (real, imaginary) of FC_REAL
+ *     FC_INTEGER  1 where FC_REAL is an integer
  *     FC_IN       the type of the input in memory   (an element, unless pixels are converted)
  *     FC_OUT      the type of the output in memory  (likewise; conversion rounds and saturates)
  *
- * Integers are unsigned here, so that sums wrap as NumPy's do and nothing is undefined; two's
+ * Integers that are summed are unsigned, so that sums wrap as NumPy's do and nothing is undefined; two's
  * complement makes the same code serve the signed types.
  *
  * Vectors are GCC/clang vector types, which the compiler lowers to SSE2, AVX2, AVX-512 or NEON; the code
- * has no intrinsics.  A compiler without them takes vectors of one element, plain C11.
+ * has no intrinsics, but for one that the compiler does not find by itself (FC_MULHI).  A compiler without them takes vectors of one element, plain C11.
  */
 #ifndef FC_SIMD_H
 #define FC_SIMD_H
@@ -28,6 +29,9 @@
 #endif
 #ifndef FC_COMPLEX
 #define FC_COMPLEX 0
+#endif
+#ifndef FC_INTEGER
+#define FC_INTEGER 0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -88,18 +92,22 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
  *   line:  FC_LINE accumulators, FC_PANEL taps held, one loaded vector
- *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap */
+ *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap
+ *   layer: 6 x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element */
 #if FC_REGISTERS == 32
+#define FC_WIDE 4
 #define FC_LINE (FC_COMPLEX ? 8 : 16)
 #define FC_PANEL 4
 #define FC_ROWS 4
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
 #else
+#define FC_WIDE 2
 #define FC_LINE (FC_COMPLEX ? 4 : 8)
 #define FC_PANEL (FC_COMPLEX ? 2 : 4)
 #define FC_ROWS (FC_COMPLEX ? 2 : 4)
 #define FC_COLUMNS 2
 #endif
+
 
 #if FC_VECTOR
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
@@ -130,6 +138,9 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
     FC_HOLD(v);
     return v;
 }
+
+/* The same for a single use: it may become part of the instruction that uses it. */
+FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
 
 #if FC_COMPLEX
 /* A complex sum is two real ones over the interleaved input, sum x Re h and sum x Im h, joined at the end. */
@@ -172,8 +183,69 @@ FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
 #endif
 
 #if !FC_COMPLEX
+/* Transposes a square of vectors of 4 or 8 bytes a lane: each step deals the first half and the second like
+ * cards, and as many steps as a lane's number has bits bring every row to a column. */
+#if FC_VECTOR
+#if FC_BYTES == 64
+#define FC_DEALT4(i) i, i + 16, i + 1, i + 17, i + 2, i + 18, i + 3, i + 19, \
+    i + 4, i + 20, i + 5, i + 21, i + 6, i + 22, i + 7, i + 23
+#define FC_DEALT8(i) i, i + 8, i + 1, i + 9, i + 2, i + 10, i + 3, i + 11
+#elif FC_BYTES == 32
+#define FC_DEALT4(i) i, i + 8, i + 1, i + 9, i + 2, i + 10, i + 3, i + 11
+#define FC_DEALT8(i) i, i + 4, i + 1, i + 5
+#else
+#define FC_DEALT4(i) i, i + 4, i + 1, i + 5
+#define FC_DEALT8(i) i, i + 2
+#endif
+typedef int32_t fc_int4 __attribute__((vector_size(FC_BYTES)));
+typedef int64_t fc_int8 __attribute__((vector_size(FC_BYTES)));
+#if defined(__clang__)
+#define FC_DEAL(type, a, b, ...) ((fc_vec) __builtin_shufflevector((type) (a), (type) (b), __VA_ARGS__))
+#else
+#define FC_DEAL(type, a, b, ...) ((fc_vec) __builtin_shuffle((type) (a), (type) (b), (type) {__VA_ARGS__}))
+#endif
+
+FC_INLINE void fc_transpose(fc_vec *v)
+{
+    enum { half = FC_LANES / 2 };
+    fc_vec dealt[FC_LANES];
+    for (int step = 1; step < FC_LANES; step *= 2) {
+        for (int i = 0; i < half; i++)
+            if (sizeof(fc_real) == 4) {
+                dealt[2 * i] = FC_DEAL(fc_int4, v[i], v[i + half], FC_DEALT4(0));
+                dealt[2 * i + 1] = FC_DEAL(fc_int4, v[i], v[i + half], FC_DEALT4(FC_BYTES / 8));
+            } else {
+                dealt[2 * i] = FC_DEAL(fc_int8, v[i], v[i + half], FC_DEALT8(0));
+                dealt[2 * i + 1] = FC_DEAL(fc_int8, v[i], v[i + half], FC_DEALT8(FC_BYTES / 16));
+            }
+        for (int i = 0; i < FC_LANES; i++)
+            v[i] = dealt[i];
+    }
+}
+#else
+FC_INLINE void fc_transpose(fc_vec *v) { (void) v; }
+#endif
+#endif
+
+#if !FC_COMPLEX
+/* What a layer does to its finished sums: 1 relu, 2 sigmoid, 3 tanh. NaN stays NaN. */
+FC_INLINE void fc_activate(fc_elem *v, ptrdiff_t n, int function)
+{
+    if (function == 1)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = v[i] < 0 ? 0 : v[i];
+    else if (function == 2)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fc_elem) (1 / (1 + (sizeof(fc_elem) == 4 ? expf((float) -v[i]) : exp((double) -v[i]))));
+    else if (function == 3)
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fc_elem) (sizeof(fc_elem) == 4 ? tanhf((float) v[i]) : tanh((double) v[i]));
+}
+#endif
+
+#if !FC_COMPLEX
 /* Order: comparisons give masks, integers of the element's size with all bits set where they hold.
- * NaN wins, wherever it stands: `fc_max(a, x)` is NaN where a or x is.  A tie leaves a. */
+ * NaN wins, wherever it stands: `fc_max_or_nan(a, x)` is NaN where a or x is.  A tie leaves a. */
 #define FC_FLOATING ((fc_real) 0.5 != 0)
 
 #if FC_VECTOR
@@ -207,8 +279,8 @@ FC_INLINE fc_vec fc_pick(fc_mask m, fc_vec a, fc_vec b) { return m ? a : b; }
 FC_INLINE fc_elem fc_max1(fc_elem a, fc_elem x) { return x > a || x != x ? x : a; }
 FC_INLINE fc_elem fc_min1(fc_elem a, fc_elem x) { return x < a || x != x ? x : a; }
 
-FC_INLINE fc_vec fc_max(fc_vec a, fc_vec x) { return fc_pick(fc_above(a, x), x, a); }
-FC_INLINE fc_vec fc_min(fc_vec a, fc_vec x) { return fc_pick(fc_below(a, x), x, a); }
+FC_INLINE fc_vec fc_max_or_nan(fc_vec a, fc_vec x) { return fc_pick(fc_above(a, x), x, a); }
+FC_INLINE fc_vec fc_min_or_nan(fc_vec a, fc_vec x) { return fc_pick(fc_below(a, x), x, a); }
 
 /* Elements 0, 2, 4 ... or 1, 3, 5 ... of two vectors that follow one another. */
 FC_INLINE fc_vec fc_every_second(fc_vec a, fc_vec b, const int first)
@@ -304,6 +376,198 @@ FC_INLINE fc_out fc_write(fc_elem v)
 #else
 FC_INLINE fc_elem fc_read(const fc_in *p) { return *p; }
 FC_INLINE fc_out fc_write(fc_elem v) { return v; }
+#endif
+
+#if FC_INTEGER
+/* Order.  Numbers of any kind are compared as integers of their width, their keys: the order of the keys is that
+ * of the numbers, or the reverse where every bit is flipped.
+ *
+ *     key = bits ^ flip                             integers; flip turns the sign bit where signs differ
+ *     key = bits ^ (bits < 0 ? HIGHEST : 0) ^ flip  floats, whose order below zero runs backward
+ *
+ * NaN has the highest key, whichever the direction. */
+#define FC_KEY_BITS (8 * (int) sizeof(fc_elem))
+#define FC_KEY_HIGHEST ((fc_elem) (UINTMAX_MAX >> (64 - FC_KEY_BITS + ((fc_elem) -1 < 0))))
+
+typedef struct {
+    fc_elem flip, infinity;     /* the bits of infinity; HIGHEST where there is none */
+} fc_order;
+
+FC_INLINE fc_elem fc_fold(fc_elem v) { return v ^ ((v >> (FC_KEY_BITS - 1)) & FC_KEY_HIGHEST); }
+
+FC_INLINE fc_elem fc_key(fc_elem v, fc_order order, int floating)
+{
+    if (!floating)
+        return v ^ order.flip;
+    return (v & FC_KEY_HIGHEST) > order.infinity ? FC_KEY_HIGHEST : fc_fold(v) ^ order.flip;
+}
+
+FC_INLINE fc_elem fc_number(fc_elem key, fc_order order, int floating)
+{
+    key ^= order.flip;
+    return floating ? fc_fold(key) : key;
+}
+
+/* The key as an unsigned number of the same order, for a radix sort. */
+FC_INLINE uint64_t fc_digits(fc_elem key)
+{
+    return (uint64_t) key + ((fc_elem) -1 < 0 ? (uint64_t) FC_KEY_HIGHEST + 1 : 0);
+}
+
+/* The lowest and the highest bit of a word that is not 0. */
+#if FC_VECTOR
+FC_INLINE int fc_lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
+FC_INLINE int fc_highest_bit(uint64_t bits) { return 63 - __builtin_clzll(bits); }
+#else
+FC_INLINE int fc_lowest_bit(uint64_t bits) { int i = 0; while (!(bits >> i & 1)) i++; return i; }
+FC_INLINE int fc_highest_bit(uint64_t bits) { int i = 63; while (!(bits >> i & 1)) i--; return i; }
+#endif
+
+#if FC_VECTOR
+#define FC_KEY_FOLD(v) ((v) ^ (((v) >> (FC_KEY_BITS - 1)) & FC_SPLAT(FC_KEY_HIGHEST)))
+
+/* The compiler knows a loop over lanes such as these: it is one instruction, or the few that are needed. Several in a
+ * row it would mix and then know no more, so each result is held. */
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b)
+{
+    fc_vec r;
+    for (int i = 0; i < FC_LANES; i++)
+        r[i] = a[i] > b[i] ? a[i] : b[i];
+    FC_HOLD(r);
+    return r;
+}
+
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b)
+{
+    fc_vec r;
+    for (int i = 0; i < FC_LANES; i++)
+        r[i] = a[i] < b[i] ? a[i] : b[i];
+    FC_HOLD(r);
+    return r;
+}
+
+FC_INLINE fc_vec fc_keys(fc_vec v, fc_order order, int floating)
+{
+    fc_vec flip = FC_SPLAT(order.flip), highest = FC_SPLAT(FC_KEY_HIGHEST);
+    if (!floating)
+        return v ^ flip;
+    fc_vec nan = (fc_vec) ((v & highest) > FC_SPLAT(order.infinity));
+    return ((FC_KEY_FOLD(v) ^ flip) & ~nan) | (highest & nan);
+}
+
+FC_INLINE fc_vec fc_numbers(fc_vec keys, fc_order order, int floating)
+{
+    keys ^= FC_SPLAT(order.flip);
+    return floating ? FC_KEY_FOLD(keys) : keys;
+}
+#else
+FC_INLINE fc_vec fc_max(fc_vec a, fc_vec b) { return a > b ? a : b; }
+FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return a < b ? a : b; }
+#define fc_keys fc_key
+#define fc_numbers fc_number
+#endif
+#endif
+
+#if !FC_COMPLEX
+/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
+FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
+
+#if FC_VECTOR
+#define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
+#define FC_CONVERT(v, type) __builtin_convertvector(v, type)
+#else
+#define FC_CONVERT(v, type) ((type) (v))
+#endif
+
+/* Sums over a divisor. Integers, below 2^16, are multiplied by 2^(16 + shift) over it instead, and cut off. */
+#if FC_INTEGER
+#if FC_VECTOR
+typedef FC_BESIDE(uint32_t, 4 * FC_BYTES / sizeof(fc_real)) fc_whole;
+#if FC_BYTES == 32 && defined(__AVX2__) && !defined(__clang__)
+#define FC_MULHI(a, b) ((fc_vec) __builtin_ia32_pmulhuw256((fc_short) (a), (fc_short) (b)))
+#elif FC_BYTES == 16 && defined(__SSE2__) && !defined(__clang__)
+#define FC_MULHI(a, b) ((fc_vec) __builtin_ia32_pmulhuw128((fc_short) (a), (fc_short) (b)))
+#else
+#define FC_MULHI(a, b) FC_CONVERT(FC_CONVERT(a, fc_whole) * FC_CONVERT(b, fc_whole) >> 16, fc_vec)
+#endif
+typedef FC_BESIDE(short, FC_BYTES) fc_short;
+#else
+#define FC_MULHI(a, b) ((fc_vec) ((uint32_t) (a) * (b) >> 16))
+#endif
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec factor, int shift) { return FC_MULHI(sum, factor) >> shift; }
+#else
+FC_INLINE fc_vec fc_over(fc_vec sum, fc_vec divisor, int shift) { (void) shift; return sum / divisor; }
+#endif
+
+/* Sums in float64 beside those of a narrower type: half the lanes in a register. */
+#if FC_VECTOR
+typedef FC_BESIDE(double, FC_BYTES) fc_wide;
+typedef FC_BESIDE(fc_real, FC_BYTES / sizeof(double) * sizeof(fc_real)) fc_half;
+typedef fc_half fc_half_unaligned __attribute__((aligned(1), may_alias));
+#define FC_WIDE_LANES (FC_BYTES / (int) sizeof(double))
+FC_INLINE fc_wide fc_wide_splat(double v) { return v - (fc_wide) {0}; }
+#define FC_HALF(p) (*(fc_half_unaligned *) (p))
+#else
+typedef double fc_wide;
+typedef fc_real fc_half;
+#define FC_WIDE_LANES 1
+FC_INLINE fc_wide fc_wide_splat(double v) { return v; }
+#define FC_HALF(p) (*(p))
+#endif
+FC_INLINE fc_half fc_half_load(const fc_elem *p) { return FC_HALF((fc_elem *) p); }
+FC_INLINE fc_wide fc_widen(fc_half v) { return FC_CONVERT(v, fc_wide); }
+FC_INLINE fc_wide fc_wide_mul_add(fc_wide a, fc_wide x, fc_wide h) { fc_wide p = x * h; FC_HOLD(p); return a + p; }
+
+/* Stores sums cut off to whole numbers, of less than 32 bits. */
+FC_INLINE void fc_store_whole(fc_elem *p, fc_wide a)
+{
+#if FC_VECTOR
+    typedef FC_BESIDE(int32_t, FC_WIDE_LANES * 4) whole;
+    FC_HALF(p) = FC_CONVERT(FC_CONVERT(a, whole), fc_half);
+#else
+    *p = (fc_elem) (int32_t) a;
+#endif
+}
+
+/* Whether any of n floats, a multiple of L, lies within `doubt` of a whole number that is not 0; 0 is asked after
+ * only if there is one near a whole number at all. */
+FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
+{
+    const fc_real big = (fc_real) 12582912;     /* adding 3 * 2^22 rounds a float to a whole number */
+    int near = 0, any = 0;
+#if FC_VECTOR
+    typedef FC_BESIDE(int64_t, FC_BYTES) bits;
+    bits found = {0};
+    fc_vec limit = FC_SPLAT((fc_real) (doubt * doubt * 1.01));
+    for (int i = 0; i < n; i += FC_LANES) {
+        fc_vec x = fc_load(v + i), off = x - (x + big - big);
+        found |= (bits) (off * off <= limit);
+    }
+    for (int i = 0; i < FC_BYTES / 8; i++)
+        near |= found[i] != 0;
+#else
+    near = 1;
+#endif
+    for (int i = 0; i < n && near && !any; i++) {
+        fc_real whole = v[i] + big - big, off = v[i] - whole;
+        any = off <= doubt && off >= -doubt && whole != 0;
+    }
+    return any;
+}
+
+/* A number cut off to 64 bits; one below 0 wraps. */
+FC_INLINE uint64_t fc_whole64(double v)
+{
+    const double half = 9223372036854775808.0;
+    return v < half ? (uint64_t) (int64_t) v : (uint64_t) (int64_t) (v - half) ^ (uint64_t) 1 << 63;
+}
+
+/* Asks for n bytes that will be read soon. */
+FC_INLINE void fc_prefetch_all(const char *p, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i += 64)
+        fc_prefetch(p + i);
+}
 #endif
 
 #endif

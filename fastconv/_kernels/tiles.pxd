@@ -19,11 +19,24 @@ cdef extern from "simd.h" nogil:
     const int ROWS "FC_ROWS"
     const int COLUMNS "FC_COLUMNS"
     const bint CONVERTS "FC_CONVERTS"
+    const bint INTEGER "FC_INTEGER"
     vec load "fc_load" (const elem *)
     acc_t zero "fc_zero" ()
     tap_t splat "fc_splat" (elem)
     acc_t madd "fc_madd" (acc_t, vec, tap_t)
+    acc_t mul_add "fc_mul_add" (acc_t, vec, tap_t)
     void store "fc_store" (elem *, acc_t)
+    vec over "fc_over" (vec, vec, int)
+    ctypedef double wide "fc_wide"
+    const int WIDE_LANES "FC_WIDE_LANES"
+    ctypedef float half "fc_half"
+    half half_load "fc_half_load" (const elem *)
+    wide widen "fc_widen" (half)
+    wide wide_splat "fc_wide_splat" (double)
+    wide wide_mul_add "fc_wide_mul_add" (wide, wide, wide)
+    void store_whole "fc_store_whole" (elem *, wide)
+    bint any_doubt "fc_any_doubt" (const elem *, const int, elem)
+    void prefetch "fc_prefetch_all" (const char *, Py_ssize_t)
     elem read "fc_read" (const elem_in *)
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
@@ -115,7 +128,8 @@ cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, 
 # Input row i = r + p serves every output row r it belongs to, by kernel row p = i - r: C loads and R
 # broadcasts give R C multiply-adds. `offset` holds where each kernel column stands in an input row, which is
 # q for a dense kernel, and speaks for dilation, interleaved channels and strides (rows sorted by phase).
-# Sections s are kernel rows that no two output rows share (a row stride above one); otherwise there is one.
+# Sections s are what no two output rows share: the planes of a kernel of more dimensions, and its rows where the
+# row stride is above one; otherwise there is one.
 # Every output sums its taps in the order s, p, q, whatever R and C.
 
 cdef struct Plane:
@@ -124,7 +138,7 @@ cdef struct Plane:
     Py_ssize_t sections
     Py_ssize_t rows
     Py_ssize_t columns
-    Py_ssize_t step             # between the input rows of two sections, in elements
+    const Py_ssize_t *step      # [sections]: from the input rows of one to those of the next, in elements
     Py_ssize_t ldx              # between the input rows of two output rows, in elements
     Py_ssize_t ldo              # between two output rows
 
@@ -150,12 +164,12 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
 cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
     """R output rows of C vectors, R <= 4 and R <= kernel rows + 1   IN x, k   OUT out."""
     cdef acc_t acc[ROWS * COLUMNS]
-    cdef Py_ssize_t i, _s, w = k.columns, n = k.rows, ld = k.ldx
+    cdef Py_ssize_t i, s = 0, w = k.columns, n = k.rows, ld = k.ldx
     cdef const elem *h = k.h
     cdef int r, c
     for r in range(R * C):
         acc[r] = zero()
-    for _s in range(k.sections):
+    while True:
         if R > 1:                                                   # rows that only the first outputs need
             plane_row(acc, k, x, h, 0, 1, C)
         if R > 2:
@@ -170,8 +184,11 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
             plane_row(acc, k, x + (n + 1) * ld, h + (n + 1) * w, 2, R, C)
         if R > 3:
             plane_row(acc, k, x + (n + 2) * ld, h + (n + 2) * w, 3, R, C)
-        x += k.step
-        h += n * w
+        s += 1
+        if s == k.sections:
+            break
+        x += k.step[s - 1]
+        h = k.h + opaque(s) * n * w     # or a pointer for each row of h would go along, and crowd out others
     for r in range(R):
         for c in range(C):
             store(out + r * k.ldo + c * LANES, acc[r * C + c])
@@ -202,3 +219,79 @@ cdef inline void plane(elem *out, const elem *x, const Plane *k, Py_ssize_t rows
     while r < rows:
         plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, 1)
         r += 1
+
+
+cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h,
+                                 Py_ssize_t planes, Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw,
+                                 const Py_ssize_t *offset, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t rows,
+                                 Py_ssize_t n) noexcept nogil:
+    """out[rows, n] from rows of x by the tile that the kernel's shape asks for.
+
+    `step` holds the way from one plane of x to the next, and has room for planes x kh, which is made use of.
+    """
+    cdef Py_ssize_t r, s, p
+    cdef Plane k
+    if planes == 1 and kh == 1 and offset[kw - 1] == kw - 1:
+        for r in range(rows):
+            line(out + r * ldo, x + r * stride * ldx, h, kw, n)
+        return
+    k.h = h
+    k.step = step
+    k.offset = offset
+    k.columns = kw
+    if stride == 1:
+        # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
+        k.sections, k.rows = planes, kh
+        k.ldx, k.ldo = dilation * ldx, dilation * ldo
+        for r in range(min(dilation, rows)):
+            plane(out + r * ldo, x + r * ldx, &k, (rows - r + dilation - 1) // dilation, n)
+    else:
+        k.sections, k.rows = planes * kh, 1
+        k.ldx, k.ldo = stride * ldx, ldo
+        for s in range(planes - 1, -1, -1):
+            step[s * kh + kh - 1] = step[s] - (kh - 1) * dilation * ldx
+            for p in range(kh - 1):
+                step[s * kh + p] = dilation * ldx
+        plane(out, x, &k, rows, n)
+
+
+# --- taps that stand anywhere ---------------------------------------------------------------------------
+#
+#   out[i] = sum_k h[k] x[i + offset[k]],    0 <= i < L C
+#
+# A broadcast tap and C loads give C multiply-adds: nothing is shared, as the offsets follow no rule that a tile
+# could know. Every output sums its taps in the order of k.
+
+cdef inline void scattered_tile(elem *out, const elem *x, const elem *h, const Py_ssize_t *offset, Py_ssize_t taps,
+                                const int C) noexcept nogil:
+    """out[0 : L C]   IN x, h[0 : taps], offset[0 : taps]   OUT out."""
+    cdef acc_t acc[LINE]
+    cdef Py_ssize_t k
+    cdef int c
+    cdef const elem *p
+    cdef tap_t t
+    for c in range(C):
+        acc[c] = zero()
+    for k in range(taps):
+        p = x + offset[k]
+        t = splat(h[k])
+        for c in range(C):
+            acc[c] = madd(acc[c], load(p + c * LANES), t)
+    for c in range(C):
+        store(out + c * LANES, acc[c])
+
+
+cdef inline void scattered_line(elem *out, const elem *x, const elem *h, const Py_ssize_t *offset, Py_ssize_t taps,
+                                Py_ssize_t n) noexcept nogil:
+    """out[0 : n], n >= L, by tiles; the last one overlaps its neighbour and writes the same values again."""
+    cdef Py_ssize_t i = 0
+    while n - i >= LINE * LANES:
+        scattered_tile(out + i, x + i, h, offset, taps, LINE)
+        i += LINE * LANES
+    while n - i >= 4 * LANES:
+        scattered_tile(out + i, x + i, h, offset, taps, 4)
+        i += 4 * LANES
+    while i < n:
+        i = min(i, n - LANES)
+        scattered_tile(out + i, x + i, h, offset, taps, 1)
+        i += LANES

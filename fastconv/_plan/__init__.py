@@ -2,8 +2,9 @@
 
 - `dtypes`: which kernel serves a dtype, and arrays in the form a kernel reads
 - `windows`: modes, as windows of the full result
+- `neighbourhood`: the arguments that scipy.ndimage's filters share
 - `lines`: one-dimensional work along an axis
-- `planes`: two-dimensional work
+- `grids`: work in two dimensions and more
 - `layers`: convolution layers and their gradients
 - `method`: which way is fastest, by a cost model
 - `spectral`: overlap-save and the FFT

@@ -2,41 +2,49 @@
 
 Arrays come checked, native and of one dtype, in any strides: pictures as (N, C, H, W), or as (N, H, W, C) with
 `channels_last`; the weight always as (K, C / groups, R, S). One dimension is a height of 1. `pads` are zeros
-(before, after) each axis; the output's rows and columns, `count`, may leave the last of them unused, or ask for
-windows that reach beyond them, where zeros go on. `out` may lie in any strides and overlap the inputs.
+(before, after) each axis; `count`, the output's rows and columns, may ask for windows that reach beyond them,
+where zeros go on.
+
+The kernels (`layer`, `depthwise`) take pictures of any strides as (N, C, H, W). The gradient of the input is a layer,
+too, on the gradient of the output with the weight turned around; where the layer has strides, one such layer for each
+phase of the pixels, with those taps that meet it. Other dtypes go to the slow twins.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 
+from .. import _runtime
 from .._reference import layers as twins
+from .dtypes import kernel_name, takes
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+
+_KERNELS = ("f32", "f64")
+_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}  # as in _kernels/simd.h
 
 
 class PackedWeight:
     """A layer's weight in the order in which its kernel reads it.
 
     Made by `fastconv.nn.pack`, and taken by the layers in place of the array.
-
-    Attributes
-    ----------
-    shape, dtype
-        Those of the weight.
-    groups : int
-        The groups of the layer.
     """
 
     def __init__(self, weight: np.ndarray, groups: int) -> None:
-        # A copy: half of what is changed later in the caller's array must not be in it.
-        four = weight if weight.ndim == 4 else weight[:, :, None]
-        self.array = np.array(four, weight.dtype.newbyteorder("="), order="C")
-        self.shape: tuple[int, ...] = weight.shape
-        self.dtype = self.array.dtype
         self.groups = groups
+        self.shape = weight.shape
+        self.dtype = weight.dtype.newbyteorder("=")
+        # Of two dimensions, and a copy: what is changed later in the caller's array must not be half in it.
+        taps = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
+        self.array = np.array(weight, self.dtype, order="C").reshape(*weight.shape[:2], *taps)
+        self.packed = None
+        name = kernel_name(self.dtype)
+        if name in _KERNELS and weight.size and not _depthwise(weight.shape, groups):
+            self.packed = _packed(_runtime.kernel(str(name), "layer"), self.array, groups, _runtime.threads())
 
     def __repr__(self) -> str:
         return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, groups={self.groups})"
@@ -48,10 +56,14 @@ def forward(
     workers: int | None,
 ) -> np.ndarray:  # fmt: skip
     """activation(correlation of x with the weight + bias)."""
-    y = twins.forward(
-        _planes(x, channels_last), _array(weight), _start(pads), count, stride, dilation, groups
-    )
-    return _finished(_pictures(y, channels_last), bias, activation, channels_last, out)
+    threads = _runtime.threads(workers)
+    x, start = _planes(x, channels_last), _start(pads)
+    if kernel_name(x.dtype) not in _KERNELS:
+        y = twins.forward(x, _array(weight), start, count, stride, dilation, groups)
+        return _finished(_pictures(y, channels_last), bias, activation, channels_last, out)
+    y, to = _room((x.shape[0], weight.shape[0], *count), x.dtype, channels_last, out, x, _array(weight))
+    _sum(x, weight, bias, _planes(to, channels_last), start, stride, dilation, groups, activation, threads)
+    return _handed(to, y)
 
 
 def transposed(
@@ -60,8 +72,8 @@ def transposed(
     workers: int | None,
 ) -> np.ndarray:  # fmt: skip
     """activation(grad_input of x + bias): the layer that goes the other way, with an output of `shape`."""
-    y = grad_input(shape, _array(weight), x, stride, pads, dilation, groups, channels_last, None, workers)
-    return _finished(y, bias, activation, channels_last, out)
+    w = _array(weight)
+    return _reversed(shape, w, x, bias, stride, pads, dilation, groups, channels_last, activation, out, workers)
 
 
 def grad_input(
@@ -69,9 +81,7 @@ def grad_input(
     groups: int, channels_last: bool, out: np.ndarray | None, workers: int | None,
 ) -> np.ndarray:  # fmt: skip
     """The gradient of the input, of `shape`, from that of the output."""
-    planes = (shape[0], shape[3], shape[1], shape[2]) if channels_last else shape
-    x = twins.grad_input(planes, weight, _planes(grad, channels_last), _start(pads), stride, dilation, groups)
-    return _finished(_pictures(x, channels_last), None, None, channels_last, out)
+    return _reversed(shape, weight, grad, None, stride, pads, dilation, groups, channels_last, None, out, workers)
 
 
 def grad_weight(
@@ -79,8 +89,112 @@ def grad_weight(
     channels_last: bool, workers: int | None,
 ) -> np.ndarray:  # fmt: skip
     """The gradient of the weight, of `shape`, from the input and the gradient of the output."""
-    x, grad = _planes(x, channels_last), _planes(grad, channels_last)
-    return twins.grad_weight(x, shape, grad, _start(pads), stride, dilation, groups)
+    threads = _runtime.threads(workers)
+    x, grad, start = _planes(x, channels_last), _planes(grad, channels_last), _start(pads)
+    name = kernel_name(x.dtype)
+    if name not in _KERNELS:
+        return twins.grad_weight(x, shape, grad, start, stride, dilation, groups)
+    weight = np.empty(shape, x.dtype)
+    if _depthwise(shape, groups):
+        kernel = _runtime.kernel(str(name), "depthwise")
+        kernel.gradient(x, grad, weight, kernel.by_lanes(x, grad), shape[2:], start, stride, dilation, threads)
+    else:
+        _runtime.kernel(str(name), "layer").gradient(x, grad, weight, start, stride, dilation, groups, threads)
+    return weight
+
+
+def _reversed(
+    shape: tuple[int, ...], weight: np.ndarray, grad: np.ndarray, bias: np.ndarray | None, stride: Pair, pads: Pads,
+    dilation: Pair, groups: int, channels_last: bool, activation: str | None, out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:  # fmt: skip
+    """activation(the adjoint of the layer on `grad` + bias)."""
+    threads = _runtime.threads(workers)
+    grad, start = _planes(grad, channels_last), _start(pads)
+    n, channels, height, width = (shape[0], shape[3], shape[1], shape[2]) if channels_last else shape
+    if kernel_name(grad.dtype) not in _KERNELS:
+        x = twins.grad_input((n, channels, height, width), weight, grad, start, stride, dilation, groups)
+        return _finished(_pictures(x, channels_last), bias, activation, channels_last, out)
+    y, to = _room((n, channels, height, width), grad.dtype, channels_last, out, grad, weight)
+    x = _planes(to, channels_last)
+    summed = len(weight) // groups  # output channels of a group
+    grouped = weight.reshape(groups, summed, *weight.shape[1:]).swapaxes(1, 2)
+    for i in range(min(stride[0], height)):
+        for j in range(min(stride[1], width)):
+            (rows, first0, apart0), (columns, first1, apart1) = (
+                _phase(at, *axis) for at, axis in ((i, (start[0], weight.shape[2], stride[0], dilation[0])),
+                                                   (j, (start[1], weight.shape[3], stride[1], dilation[1])))
+            )  # fmt: skip
+            taps = grouped[..., rows, :][..., columns].reshape(channels, summed, len(rows), len(columns))
+            phase = x[:, :, i :: stride[0], j :: stride[1]]
+            _sum(grad, taps, bias, phase, (first0, first1), (1, 1), (apart0, apart1), groups, activation, threads)
+    return _handed(to, y)
+
+
+def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[list[int], int, int]:
+    """The taps that meet the pixels at, at + stride, ...: in which order, from which output on, how far apart.
+
+    Output o meets pixel start + o stride + p dilation by tap p.
+    """
+    meeting = [p for p in range(taps) if (at - start - p * dilation) % stride == 0][::-1]
+    first = (at - start - meeting[0] * dilation) // stride if meeting else 0
+    return meeting, first, dilation // math.gcd(stride, dilation)
+
+
+def _sum(
+    x: np.ndarray, weight: np.ndarray | PackedWeight, bias: np.ndarray | None, y: np.ndarray, start: Pair, stride: Pair,
+    dilation: Pair, groups: int, activation: str | None, threads: int,
+) -> None:  # fmt: skip
+    """A layer by its kernel   IN x, weight, bias   OUT y, all but the weight with channels as their second axis."""
+    name, taps, dtype, code = str(kernel_name(x.dtype)), _array(weight).shape[2:], x.dtype, _CODES[activation]
+    if 0 in weight.shape:  # no tap meets these pixels, or there are no channels
+        y[...] = 0
+        _finished(y, bias, activation, False, None)
+        return
+    if _depthwise(weight.shape, groups):
+        kernel = _runtime.kernel(name, "depthwise")
+        rows = _array(weight).reshape(weight.shape[0], *taps)
+        lanes = kernel.by_lanes(x, y)
+        if lanes:
+            rows = rows.reshape(len(rows), -1).T
+        bias = np.zeros(y.shape[1], dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+        kernel.forward(x, np.ascontiguousarray(rows), bias, y, lanes, taps, start, stride, dilation, code, threads)
+        return
+    kernel = _runtime.kernel(name, "layer")
+    packed = weight.packed if isinstance(weight, PackedWeight) else _packed(kernel, weight, groups, threads)
+    each = y.shape[1] // groups
+    padded = np.zeros((groups, kernel.packed_lanes(each)), dtype)
+    if bias is not None:
+        padded[:, :each] = bias.reshape(groups, each)
+    kernel.forward(x, packed, padded, y, taps, start, stride, dilation, groups, code, threads)
+
+
+def _depthwise(shape: tuple[int, ...], groups: int) -> bool:
+    """Whether every channel is a group, and there is more than one."""
+    return groups > 1 and shape[1] == 1
+
+
+def _packed(kernel: ModuleType, weight: np.ndarray, groups: int, threads: int) -> np.ndarray:
+    count, channels, rows, columns = weight.shape
+    packed = np.empty(kernel.packed_size(groups, count // groups, channels, rows * columns), weight.dtype)
+    kernel.pack_weight(weight, packed, groups, threads)
+    return packed
+
+
+def _room(
+    shape: tuple[int, ...], dtype: np.dtype, channels_last: bool, out: np.ndarray | None, *inputs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The caller's array for a result of (N, C, H, W), or a new one, and that which the kernel may write."""
+    if channels_last:
+        shape = (shape[0], *shape[2:], shape[1])
+    y = np.empty(shape, dtype) if out is None else out
+    return y, y if out is None or takes(y, *inputs) else np.empty(shape, dtype)
+
+
+def _handed(to: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if to is not y:
+        np.copyto(y, to)
+    return y
 
 
 # In place, as a kernel applies them to a sum before it stores it. NaN stays NaN.

@@ -1,7 +1,7 @@
 """Which way is fastest: a cost model, in nanoseconds on one thread.
 
     direct       outputs * (taps * mac + sample)
-    separable    outputs * ((rows + columns of the kernel) * mac + 3 * sample)
+    separable    outputs * (taps of all its factors * mac + (factors + 1) * sample)
     FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
@@ -41,12 +41,12 @@ def costs(name: str) -> Costs:
 def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
     """Points of the FFTs that beat direct sums, or 0 where none do."""
     cost = costs(name)
-    direct = lines * count * (taps * cost.mac + cost.sample)
-    if direct < FFT_CALLS:
+    plain = direct(name, taps, lines * count)
+    if plain < FFT_CALLS:
         return 0
     whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
     least, points = min((_fft_work(points, n, taps, count), points) for points in (whole, blocks))
-    return points if lines * least * cost.fft + FFT_CALLS < direct else 0
+    return points if lines * least * cost.fft + FFT_CALLS < plain else 0
 
 
 def _fft_work(points: int, n: int, taps: int, count: int) -> float:
@@ -57,36 +57,75 @@ def _fft_work(points: int, n: int, taps: int, count: int) -> float:
     return blocks * points * math.log2(points)
 
 
-def tile_points(kernel: np.ndarray, count: tuple[int, int]) -> tuple[int, int]:
-    """Points of the FFT tiles of least cost for a plane."""
-    itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
-    side = round(math.sqrt(TILE_BYTES / itemsize))
-    first, second = (
-        spectral.block_size(k, n, max(side, 4 * k), TILE_CALLS) for k, n in zip(kernel.shape, count, strict=True)
-    )
-    return first, second
+class Way(NamedTuple):
+    """A way to correlate a grid, and what is settled with it."""
+
+    name: str  # 'direct', 'separable' or 'fft'
+    factors: rank.Factors | None = None  # of a separable kernel
+    points: tuple[int, ...] = ()  # of a transform along each axis, 1 where there is none
+    whole: bool = False  # one transform of everything, or tiles
 
 
-def plane_method(name: str, kernel: np.ndarray, count: tuple[int, int]) -> tuple[str, rank.Factors | None]:
-    """'direct', 'separable' with the kernel's factors, or 'fft', whichever costs least for a dense plane."""
+DIRECT = Way("direct")
+
+
+def direct(name: str, taps: int, outputs: int) -> float:
+    """What plain sums take."""
     cost = costs(name)
-    outputs = count[0] * count[1]
-    choices = {"direct": outputs * (kernel.size * cost.mac + cost.sample)}
-    if choices["direct"] < LOOK:
-        return "direct", None
-    factors = rank.outer_factors(kernel) if min(kernel.shape) > 1 else None
+    return outputs * (taps * cost.mac + cost.sample)
+
+
+def grid_ways(
+    name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
+) -> list[Way]:
+    """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
+    cost = costs(name)
+    outputs = math.prod(count)
+    ways = [(direct(name, kernel.size, outputs), DIRECT)]
+    if ways[0][0] < LOOK:
+        return [DIRECT]
+    factors = rank.axis_factors(kernel) if sum(k > 1 for k in kernel.shape) > 1 else None
     if factors is not None:
-        choices["separable"] = outputs * (sum(kernel.shape) * cost.mac + 3 * cost.sample)
-    tile = tile_points(kernel, count)
-    tiles = math.prod(math.ceil(n / (t - k + 1)) for n, t, k in zip(count, tile, kernel.shape, strict=True))
-    points = tile[0] * tile[1]
-    choices["fft"] = (tiles + 0.5) * points * math.log2(points) * cost.fft2 + FFT_CALLS
-    best = min(choices, key=lambda way: choices[way])
-    return best, factors if best == "separable" else None
+        taps = sum(map(len, factors.values()))
+        ways.append((outputs * (taps * cost.mac + (len(factors) + 1) * cost.sample), Way("separable", factors)))
+    ways.append(fft_way(name, kernel, n, count, axes, zero))
+    return [way for _, way in sorted(ways, key=lambda way: way[0])]
+
+
+def fft_way(
+    name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
+) -> tuple[float, Way]:
+    """The cost of the transforms that cost least, and these: in tiles, or whole where it is zero outside."""
+    cost = costs(name).fft2
+    itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
+    axes = axes or [kernel.ndim - 1]
+    side = round((TILE_BYTES / itemsize) ** (1 / len(axes)))
+    tile, all_of_it = [1] * kernel.ndim, [1] * kernel.ndim
+    for a in axes:
+        k = kernel.shape[a]
+        tile[a] = spectral.block_size(k, count[a], max(side, 4 * k), TILE_CALLS)
+        all_of_it[a] = spectral.good_size(n[a] + k - 1)
+    tiles = math.prod(math.ceil(m / (t - k + 1)) for m, t, k in zip(count, tile, kernel.shape, strict=True))
+    ways = [((tiles + 0.5) * _grid_work(tile, itemsize) * cost + FFT_CALLS, Way("fft", points=tuple(tile)))]
+    if zero and all(kernel.shape[a] > 1 for a in axes):
+        arrays = math.prod(m for a, m in enumerate(count) if a not in axes)
+        work = (arrays + 0.5) * _grid_work(all_of_it, itemsize)
+        ways.append((work * cost + FFT_CALLS, Way("fft", points=tuple(all_of_it), whole=True)))
+    return min(ways, key=lambda way: way[0])
+
+
+def _grid_work(points: list[int], itemsize: int) -> float:
+    """Points of a transform times their logarithm; out of cache they count twice."""
+    n = math.prod(points)
+    return n * math.log2(n + 1) * (2 if n * itemsize > 4 * TILE_BYTES else 1)
 
 
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
+    if x.dtype == taps.dtype and x.dtype.kind in "fc" and x.flags.forc:
+        power = float(np.vdot(x, x).real) * float(np.vdot(taps, taps).real) * float(points * taps.size) ** 2
+        if power < float(np.finfo(x.dtype).max) / 64 and not fill:
+            return ""  # one look at the numbers: no sum in the transform is larger than the root of this
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
     reach = largest * _largest(taps)
     if x.dtype.kind in "fc" or taps.dtype.kind in "fc":

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-Factors = tuple[np.ndarray, np.ndarray]  # column and row
+Factors = dict[int, np.ndarray]  # by axis
 
 
-def outer_factors(kernel: np.ndarray) -> Factors | None:
+def outer_factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """``(column, row)`` with ``outer(column, row) == kernel``, or None where there are none.
 
     Whole numbers are factored in whole numbers, so that sums which are exact stay exact; this is the only way
@@ -33,7 +33,23 @@ def outer_factors(kernel: np.ndarray) -> Factors | None:
     return None
 
 
-def _whole_factors(kernel: np.ndarray, i: np.intp, j: np.intp) -> Factors | None:
+def axis_factors(kernel: np.ndarray) -> Factors | None:
+    """The factor of every axis that has more than one tap, their outer product being the kernel, or None.
+
+    Each split of an axis from the rest may miss by as much as `outer_factors` allows.
+    """
+    axes = [a for a, k in enumerate(kernel.shape) if k > 1]
+    rest = kernel.reshape([kernel.shape[a] for a in axes])
+    factors = {}
+    for a in axes[:-1]:
+        split = outer_factors(rest.reshape(len(rest), -1))
+        if split is None:
+            return None
+        factors[a], rest = split[0], split[1].reshape(rest.shape[1:])
+    return factors | {axes[-1]: np.ascontiguousarray(rest)}
+
+
+def _whole_factors(kernel: np.ndarray, i: np.intp, j: np.intp) -> tuple[np.ndarray, np.ndarray] | None:
     row = kernel[i] // np.gcd.reduce(kernel[i])
     column = kernel[:, j] // row[j]
     return (column, row) if (np.outer(column, row) == kernel).all() else None

@@ -4,7 +4,7 @@ With N points a block of N samples gives N - K + 1 outputs,
 
     y[i] = irfft(rfft(x[i : i + N]) * rfft(reversed taps))[K - 1 :]
 
-and neighbouring blocks overlap by K - 1. The same holds for planes, with tiles for blocks.
+and neighbouring blocks overlap by K - 1. The same holds for any number of dimensions, with tiles for blocks.
 
 The error of an output is at most ``c eps log2(N) ||x block||_2 ||taps||_2``: it follows the block's largest
 samples, not the output, and a sample that is not finite spoils its block, so callers see to it that there is none.
@@ -18,12 +18,14 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import product
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-BATCH_BYTES = 1 << 18  # of one batch of blocks: with its transform it stays in L2
+BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
+BATCH = 8  # blocks of a batch at least: transforms are SIMD across them
 
 
 @functools.cache
@@ -38,11 +40,16 @@ Transform = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 Batch = TypeVar("Batch")
 
 
-def transforms(complex_: bool, axes: tuple[int, ...]) -> tuple[Transform, Transform]:
-    """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft where it is missing."""
+def transforms(complex_: bool, axes: tuple[int, ...], workers: int = 1) -> tuple[Transform, Transform]:
+    """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft, on one thread, where it is missing."""
     fft = engine()
+    options: dict[str, Any] = {} if fft is np.fft else {"workers": workers}
+    if axes == (-1,):  # the plain functions look at less before they begin
+        one, other = (fft.fft, fft.ifft) if complex_ else (fft.rfft, fft.irfft)
+        return (lambda x, shape: one(x, shape[0], **options)), (lambda x, shape: other(x, shape[0], **options))
     forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
-    return (lambda x, shape: forward(x, s=shape, axes=axes)), (lambda x, shape: inverse(x, s=shape, axes=axes))
+    options["axes"] = axes
+    return (lambda x, shape: forward(x, s=shape, **options)), (lambda x, shape: inverse(x, s=shape, **options))
 
 
 def share_out(work: Callable[[Batch], None], batches: Iterable[Batch], workers: int) -> None:
@@ -132,7 +139,7 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     blocks = -(-count // step)
     forth, back = transforms(dtype.kind == "c", (-1,))
     spectrum = forth(taps[::-1].copy(), (points,))
-    at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
+    at_once = max(BATCH, BATCH_BYTES // (points * dtype.itemsize))
     many = max(1, at_once // blocks)
 
     def work(batch: tuple[int, int]) -> None:
@@ -140,7 +147,9 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
         rows, here, first = x[line : line + many], min(at_once, blocks - block), block * step
         samples = _stretch(rows, start + first, here * step + size - 1, n, dtype)
         windows = np.lib.stride_tricks.sliding_window_view(samples, points, axis=1)[:, ::step]
-        y = back(forth(windows, (points,)) * spectrum, (points,))[..., size - 1 :]
+        spectra = forth(windows, (points,))
+        spectra *= spectrum
+        y = back(spectra, (points,))[..., size - 1 :]
         to = out[line : line + many, first : first + here * step]
         _put(to, y.reshape(len(rows), here * step)[:, : to.shape[1]])
 
@@ -153,15 +162,13 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,))
+    spectrum = forth(taps[::-1], (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
 
     def work(line: int) -> None:
-        rows = x[line : line + at_once]
-        together = np.zeros((len(rows) + 1, points), dtype)  # transforms of several lines are SIMD across them
-        together[0, : len(taps)] = taps[::-1]
-        together[1:, : x.shape[1]] = rows
-        spectra = forth(together, (points,))
-        y = back(spectra[1:] * spectra[0], (points,))
+        spectra = forth(x[line : line + at_once].astype(dtype, copy=False), (points,))
+        spectra *= spectrum
+        y = back(spectra, (points,))
         to = out[line : line + at_once]
         to[:, :low] = to[:, high:] = 0
         _put(to[:, low:high], y[:, first + low : first + high])
@@ -188,29 +195,98 @@ def _put(out: np.ndarray, values: np.ndarray) -> None:
         out[...] = values
 
 
-def planes(
-    kernel: np.ndarray,
-    out: np.ndarray,
-    tile: tuple[int, int],
-    patch: Callable[[int, int, int, int], np.ndarray],
-    workers: int,
-) -> None:
-    """out[i, j] = sum_pq kernel[p, q] X[i + p, j + q] by tiles of so many points.
+Stretches = Callable[[slice, tuple[int, ...], tuple[int, ...]], np.ndarray]
 
-    kernel : (kh, kw) of float or complex dtype   IN
-    out : (rows, columns)   OUT; integers are rounded
-    patch : gives X[row : row + height, column : column + width] in the kernel's dtype
+
+def tiles(x: Stretches, kernel: np.ndarray, out: np.ndarray, points: tuple[int, ...], workers: int) -> None:
+    """out[b, i, ...] = sum_p kernel[p, ...] X[b, i + p, ...] by tiles of so many points.
+
+    x : gives X[batch, first : first + size, ...] for a slice of the batch and a `first` and a `size` for each axis
+    kernel : (k, ...) of float or complex dtype   IN
+    out : (batch, count, ...)   OUT; integers are rounded
     """
-    (kh, kw), (rows, columns), dtype = kernel.shape, out.shape, kernel.dtype
-    forth, back = transforms(dtype.kind == "c", (-2, -1))
-    spectrum = forth(kernel[::-1, ::-1].copy(), tile)
-    high, wide = tile[0] - kh + 1, tile[1] - kw + 1
+    forth, back = transforms(kernel.dtype.kind == "c", tuple(range(-kernel.ndim, 0)))
+    spectrum = forth(np.flip(kernel).copy(), points)
+    reach = np.array(kernel.shape) - 1
+    step = np.array(points) - reach
+    at_once = max(1, BATCH_BYTES // (math.prod(points) * kernel.itemsize))
 
-    def work(corner: tuple[int, int]) -> None:
-        i, j = corner
-        height, width = min(tile[0], rows - i + kh - 1), min(tile[1], columns - j + kw - 1)
-        y = back(forth(patch(i, j, height, width), tile) * spectrum, tile)
-        to = out[i : i + high, j : j + wide]
-        _put(to, y[kh - 1 : kh - 1 + to.shape[0], kw - 1 : kw - 1 + to.shape[1]])
+    def work(place: tuple[int, ...]) -> None:
+        first = np.array(place[1:])
+        size = np.minimum(step, out.shape[1:] - first)
+        some = slice(place[0], place[0] + at_once)
+        spectra = forth(x(some, tuple(first), tuple(size + reach)), points)
+        spectra *= spectrum
+        y = back(spectra, points)
+        _put(out[some][_box(first, first + size)], y[_box(reach, reach + size)])
 
-    share_out(work, [(i, j) for i in range(0, rows, high) for j in range(0, columns, wide)], workers)
+    share_out(work, product(*(range(0, n, m) for n, m in zip(out.shape, (at_once, *step), strict=True))), workers)
+
+
+def whole(
+    x: np.ndarray, kernel: np.ndarray, start: tuple[int, ...], out: np.ndarray, points: tuple[int, ...], workers: int
+) -> None:
+    """out[b, i, ...] = sum_p kernel[b, p, ...] x[b, start + i + p, ...], zero outside, by one transform for each b.
+
+    x : (batch, n, ...), or (1, n, ...), finite   IN
+    kernel : (batch, k, ...), or (1, k, ...), of float or complex dtype   IN
+    out : (batch, count, ...)   OUT; integers are rounded
+    points : n + k - 1 or more for each axis, all that is not zero
+    """
+    at_once = max(1, BATCH_BYTES // (math.prod(points) * kernel.itemsize))
+    batches = range(0, len(out), at_once)
+    inside = workers if len(batches) == 1 else 1
+    axes = tuple(range(-len(points), 0))
+    forth, back = transforms(kernel.dtype.kind == "c", axes, inside)
+    reach = np.array(kernel.shape[1:]) - 1
+    first = start + reach  # of all outputs, the first that is asked for
+    low = np.clip(-first, 0, out.shape[1:])
+    high = np.clip(x.shape[1:] + reach - first, low, out.shape[1:])
+    if low.any() or (high < out.shape[1:]).any():
+        out[...] = 0
+
+    def spectra(y: np.ndarray) -> Callable[[slice], np.ndarray]:
+        if len(y) > 1:
+            return lambda some: forth(y[some], points)
+        for_all = forth(y, points)
+        return lambda some: for_all
+
+    samples, taps = spectra(x), spectra(np.flip(kernel, axes))
+
+    def work(b: int) -> None:
+        some = slice(b, b + at_once)
+        with np.errstate(all="ignore"):
+            y = back(samples(some) * taps(some), points)
+            _put(out[some][_box(low, high)], y[_box(first + low, first + high)])
+
+    share_out(work, batches, workers if inside == 1 else 1)
+
+
+def broadcast(
+    x: np.ndarray, kernel: np.ndarray, axes: list[int], start: list[int], count: list[int], workers: int
+) -> np.ndarray:
+    """y[i, ...] = sum_p kernel[p, ...] x[start + i + p, ...], zero outside, by one transform along these axes.
+
+    Along the other axes the two broadcast. Nothing is asked of the numbers: one that is not finite spoils all.
+
+    x, kernel : of as many dimensions and of one floating or complex dtype, that of the result
+    start, count : a number for each of the axes
+    """
+    rest = [a for a in range(x.ndim) if a not in axes]
+    beside = np.broadcast_shapes(*([y.shape[a] for a in rest] for y in (x, kernel)))
+
+    def flat(y: np.ndarray) -> np.ndarray:
+        y = y.transpose(*rest, *axes)
+        of = y.shape[len(rest) :]
+        alike = math.prod(y.shape[: len(rest)]) == 1
+        return y.reshape(1, *of) if alike else np.broadcast_to(y, (*beside, *of)).reshape(-1, *of)
+
+    out = np.empty((math.prod(beside), *count), x.dtype)
+    points = tuple(good_size(x.shape[a] + kernel.shape[a] - 1) for a in axes)
+    whole(flat(x), flat(kernel), tuple(start), out, points, workers)
+    return np.ascontiguousarray(out.reshape(*beside, *count).transpose(np.argsort([*rest, *axes])))
+
+
+def _box(low: np.ndarray, high: np.ndarray) -> tuple[slice, ...]:
+    """low : high along the axes behind the first."""
+    return (slice(None), *map(slice, low, high))

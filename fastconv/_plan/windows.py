@@ -32,3 +32,12 @@ def numpy_window(mode: str, n: int, k: int) -> tuple[int, int]:
     if mode == "same":
         return (k - 1) // 2, n
     return k - 1, n - k + 1
+
+
+def signal_window(mode: str, n: int, k: int) -> tuple[int, int]:
+    """The window along an axis of n with k taps in `scipy.signal`: 'same' has n outputs, whichever is longer."""
+    if mode == "full":
+        return 0, n + k - 1
+    if mode == "same":
+        return (k - 1) // 2, n
+    return min(n, k) - 1, abs(n - k) + 1

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["correlate1d", "correlate2d", "filter2d", "source"]
+__all__ = ["correlate", "correlate1d", "extended", "filter2d", "source", "upfirdn"]
 
 Term = tuple[Any, np.ndarray]  # where in the result, and the values there
 
@@ -55,7 +55,7 @@ def correlate1d(x: np.ndarray, taps: np.ndarray, start: int, count: int) -> np.n
     return _summed(terms(), (*x.shape[:-1], count), dtype)
 
 
-def correlate2d(
+def correlate(
     x: np.ndarray,
     kernel: np.ndarray,
     start: Sequence[int],
@@ -65,18 +65,18 @@ def correlate2d(
     stride: Sequence[int],
     dilation: Sequence[int],
 ) -> np.ndarray:
-    """Correlate the image `x`, extended by `boundary` without end, with `kernel`.
+    """Correlate `x`, extended by `boundary` without end, with `kernel`, of any number of dimensions.
 
-    ``y[i, j] = sum_pq kernel[p, q] * X[start0 + i*stride0 + p*dilation0, start1 + j*stride1 + q*dilation1]``,
-    X being `x` extended.
+    ``y[i, j] = sum_pq kernel[p, q] * X[start0 + i*stride0 + p*dilation0, start1 + j*stride1 + q*dilation1]``
+    in two dimensions, X being `x` extended.
 
     Parameters
     ----------
-    x : ndarray, shape (H, W)
-    kernel : ndarray, shape (P, Q)
-        Of the dtype of `x`.
-    start, count, stride, dilation : pair of int
-        Where the first window begins, outputs, steps of the window, and steps between its taps.
+    x : ndarray
+    kernel : ndarray
+        Of the dtype and as many dimensions as `x`.
+    start, count, stride, dilation : sequence of int
+        For each dimension where the first window begins, outputs, steps of the window, and steps between its taps.
     boundary : {'fill', 'wrap', 'symm', 'mirror', 'nearest'}
         ::
 
@@ -96,17 +96,17 @@ def correlate2d(
     """
     dtype = x.dtype
     x, kernel = _wide(x), _wide(kernel)
-    # One more row and column hold the fillvalue: source sends what lies outside there.
-    ringed = np.full((x.shape[0] + 1, x.shape[1] + 1), fillvalue, x.dtype)
-    ringed[:-1, :-1] = x
+    # One more row, column, ... holds the fillvalue: source sends what lies outside there.
+    ringed = np.full([n + 1 for n in x.shape], fillvalue, x.dtype)
+    ringed[tuple(slice(n) for n in x.shape)] = x
 
     def seen_by(tap: int, axis: int) -> np.ndarray:
         at = start[axis] + tap * dilation[axis] + stride[axis] * np.arange(count[axis])
         return source(at, x.shape[axis], boundary)
 
     terms = (
-        (..., ringed[np.ix_(seen_by(p, 0), seen_by(q, 1))] * kernel[p, q : q + 1])
-        for p, q in product(*map(range, kernel.shape))
+        (..., ringed[np.ix_(*map(seen_by, tap, range(x.ndim)))] * kernel[tap[:-1]][tap[-1] : tap[-1] + 1])
+        for tap in product(*map(range, kernel.shape))
     )
     return _summed(terms, tuple(count), dtype)
 
@@ -122,7 +122,7 @@ def filter2d(
     kernel : ndarray, shape (P, Q)
         Its centre is the tap (P//2, Q//2).
     boundary, cval
-        As `boundary` and `fillvalue` of `correlate2d`.
+        As `boundary` and `fillvalue` of `correlate`.
     dtype : dtype
         Of the result: an integer of up to 32 bits, where NaN becomes 0, or a float, which is not rounded.
 
@@ -132,7 +132,7 @@ def filter2d(
     """
     start = [-(taps // 2) for taps in kernel.shape]
     image, kernel = image.astype(np.float64), kernel.astype(np.float64)
-    wide = correlate2d(image, kernel, start, image.shape, boundary, cval, stride=(1, 1), dilation=(1, 1))
+    wide = correlate(image, kernel, start, image.shape, boundary, cval, stride=(1, 1), dilation=(1, 1))
     dtype = np.dtype(dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
@@ -159,6 +159,92 @@ def source(index: np.ndarray, n: int, boundary: str) -> np.ndarray:
     else:
         raise ValueError(f"boundary is {boundary!r}; use 'fill', 'wrap', 'symm', 'mirror' or 'nearest'")
     return np.asarray(found)
+
+
+def upfirdn(x: np.ndarray, taps: np.ndarray, up: int, down: int, count: int, mode: str, cval: Any) -> np.ndarray:
+    """Put up - 1 zeros between the samples of each line, filter, and keep every down-th output.
+
+    ``y[..., j] = sum_k taps[k] * U[..., j*down - k]``, U being the line extended by `mode` without end, with its
+    zeros. Terms beyond the ends are left out where there are zeros.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., n)
+    taps : ndarray, shape (K,)
+        Of the dtype of `x`.
+    up, down : int
+    count : int
+        Outputs a line.
+    mode, cval
+        As of `extended`.
+
+    Returns
+    -------
+    ndarray, shape (..., count)
+        Of the dtype of `x`.
+    """
+    at, zero = down * np.arange(count), mode == "constant" and cval == 0
+
+    def terms() -> Iterator[Term]:
+        for k in range(len(taps)):
+            index, between = np.divmod(at - k, up)
+            meets = between == 0
+            if zero:
+                meets &= (index >= 0) & (index < x.shape[-1])
+            yield (..., meets), extended(x, index[meets], mode, cval) * taps[k : k + 1]
+
+    return _summed(terms(), (*x.shape[:-1], count), x.dtype)
+
+
+def extended(x: np.ndarray, index: np.ndarray, mode: str, cval: Any) -> np.ndarray:
+    """Samples at any positions of lines that go on beyond their ends.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., n)
+    index : ndarray of int, shape (m,)
+        Positions, 0 to n - 1 inside.
+    mode : str
+        As in `scipy.signal.upfirdn`, D being d - a, so that a line of one sample goes on as it is::
+
+            constant             v      v      v  | a b c d |  v      v      v        v = cval
+            wrap                 b      c      d  | a b c d |  a      b      c
+            symmetric            c      b      a  | a b c d |  d      c      b
+            antisymmetric       -c     -b     -a  | a b c d | -d     -c     -b
+            reflect              d      c      b  | a b c d |  c      b      a
+            antireflect       2a-d   2a-c   2a-b  | a b c d | 2d-c   2d-b   2d-a
+            edge                 a      a      a  | a b c d |  d      d      d
+            smooth     a-3(b-a) ...    a-(b-a)    | a b c d | d+(d-c)   ...   d+3(d-c)
+            line          a-3D/3 ...    a-D/3     | a b c d | d+D/3     ...   d+3D/3
+
+    Returns
+    -------
+    ndarray, shape (..., m)
+        Of the dtype of `x`.
+    """
+    n, dtype = x.shape[-1], x.dtype
+    if mode in _SOURCES:
+        found = source(index, n, _SOURCES[mode])
+        return np.asarray(np.concatenate([x, np.full((*x.shape[:-1], 1), cval, dtype)], -1)[..., found])
+    if n == 0:
+        raise ValueError(f"mode {mode!r} needs a sample at the least; there is none")
+    if mode == "antisymmetric":
+        turned = index % (2 * n) >= n
+        return np.asarray(np.where(turned, -1, 1).astype(dtype) * x[..., source(index, n, "symm")])
+    first, last = x[..., :1], x[..., -1:]
+    if mode == "antireflect":
+        times, rest = np.divmod(index, max(n - 1, 1))
+        rise = last - first
+        there = np.where(times % 2 == 0, x[..., rest % n], first + last - x[..., (n - 1 - rest) % n])
+        return np.asarray(there + times.astype(dtype) * rise)
+    before, behind = np.minimum(index, 0).astype(dtype), np.maximum(index - (n - 1), 0).astype(dtype)
+    left, right = x[..., min(1, n - 1) : min(1, n - 1) + 1] - first, last - x[..., max(n - 2, 0) : max(n - 1, 1)]
+    if mode == "line":
+        left = right = (last - first) / dtype.type(max(n - 1, 1))
+    return np.asarray(x[..., np.clip(index, 0, n - 1)] + before * left + behind * right)
+
+
+_SOURCES = {"constant": "fill", "wrap": "wrap", "symmetric": "symm", "reflect": "mirror", "edge": "nearest"}
 
 
 def _wide(array: np.ndarray) -> np.ndarray:

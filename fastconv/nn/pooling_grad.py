@@ -435,7 +435,7 @@ def _lp(
 ) -> np.ndarray:
     power = pooling.norm(norm_type)
     grad, _, out = _gradient(ndim, np.shape(input), grad_output, options["layout"])
-    x = np.asarray(input, out.dtype)
+    x = np.asarray(input, np.result_type(out.dtype, np.float32))
     if math.isinf(power):
         pool = getattr(pooling, f"{'max' if power > 0 else 'min'}_pool{ndim}d")
         _, indices = pool(x, kernel_size, **options, return_indices=True, workers=workers)
@@ -443,9 +443,11 @@ def _lp(
     pool, back = (
         (pooling.lp_pool2d, sum_pool2d_input) if ndim == 2 else (pooling.lp_pool1d, sum_pool1d_input)
     )  # fmt: skip
-    y = pool(x, power, kernel_size, **options, workers=workers)
-    with np.errstate(all="ignore"):
-        weighed = np.where(y == 0, 0, grad * y ** (1 - power)).astype(out.dtype)
-    spread = back(x.shape, weighed, kernel_size, **options, workers=workers)
+    grad = grad.astype(x.dtype, copy=False)
+    if power != 1:
+        y = pool(x, power, kernel_size, **options, workers=workers)
+        with np.errstate(all="ignore"):
+            grad = np.where(y == 0, 0, grad * y ** (1 - power))
+    spread = back(x.shape, grad, kernel_size, **options, workers=workers)
     with np.errstate(all="ignore"):
         return np.asarray(spread * x ** (power - 1), out.dtype)

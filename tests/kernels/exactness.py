@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers import ALL_DTYPES, BOUNDARIES, DTYPES_2D, MODES, same, small
 
 import fastconv
-from fastconv import _reference, _runtime
+import fastconv._reference.order
+from fastconv import _reference, _runtime, ndimage
+from fastconv._plan.neighbourhood import MODES as MODES_OF
 from fastconv.image import filter2d, sep_filter2d
 
 
@@ -41,7 +43,7 @@ def planes(rng):
                 reach = [(n - 1) * d + 1 for n, d in zip(taps, dilation, strict=True)]
                 start = [-((n - 1) // 2) for n in reach]
                 count = [-(-n // s) for n, s in zip(shape, stride, strict=True)]
-                expected = _reference.correlate2d(x, kernel.conj(), start, count, boundary, 2, stride, dilation)
+                expected = _reference.correlate(x, kernel.conj(), start, count, boundary, 2, stride, dilation)
                 options = {"stride": stride, "dilation": dilation}
                 result = fastconv.correlate2d(x, kernel, "same", boundary, 2, **options)
                 same(result, expected, (dtype, shape, taps, boundary, options))
@@ -63,7 +65,26 @@ def images(rng):
             same(result[..., channel].copy(), expected, (dtype, taps, channel))
 
 
+def orders(rng):
+    for dtype, shape, size, boundary in product(
+        ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"],
+        [(1, 3), (20, 70), (2, 9, 65)],
+        [3, 8],
+        ["reflect", "constant"],
+    ):
+        x = small(rng, shape, dtype, 1 if dtype == "?" else 100)
+        sizes = [1] * (x.ndim - 2) + [size, size - 1]
+        given = x, np.ones(sizes, bool), [-(k // 2) for k in sizes], [MODES_OF[boundary]] * x.ndim, 1
+        result = ndimage.maximum_filter(x, sizes, mode=boundary, cval=1)
+        same(result, _reference.order.largest(*given), (dtype, shape, sizes))
+        result = ndimage.minimum_filter(x, sizes, mode=boundary, cval=1)
+        same(result, _reference.order.smallest(*given), (dtype, shape, sizes))
+        for rank in (2, size * (size - 1) // 2):
+            result = ndimage.rank_filter(x, rank, sizes, mode=boundary, cval=1)
+            same(result, _reference.order.ranked(*given, rank), (dtype, shape, sizes, rank))
+
+
 if __name__ == "__main__":
-    for check in (lines, planes, images):
+    for check in (lines, planes, images, orders):
         check(np.random.default_rng(7))
     print(_runtime.ISA)

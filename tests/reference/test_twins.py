@@ -10,7 +10,7 @@ import pytest
 import scipy.ndimage
 from helpers import ALL_DTYPES, BOUNDARIES, COMPLEX, DTYPES_2D, name, same, scipy2d, small
 
-from fastconv._reference import correlate1d, correlate2d, filter2d
+from fastconv._reference import correlate, correlate1d, filter2d
 
 # correlate2d's boundaries by the names of numpy.pad and of scipy.ndimage
 PAD = {"fill": "constant", "wrap": "wrap", "symm": "symmetric", "mirror": "reflect", "nearest": "edge"}
@@ -56,8 +56,8 @@ def test_terms_are_added_in_ascending_order():
     assert correlate1d(big, np.ones(3, np.float32), 0, 1) == 0  # the 1 is lost in 1e8
     assert correlate1d(big[::-1], np.ones(3, np.float32), 0, 1) == 1
     image = big.reshape(3, 1)
-    assert correlate2d(image, np.ones((3, 1), np.float32), (0, 0), ONE, "fill", 0, ONE, ONE) == 0
-    assert correlate2d(image[::-1], np.ones((3, 1), np.float32), (0, 0), ONE, "fill", 0, ONE, ONE) == 1
+    assert correlate(image, np.ones((3, 1), np.float32), (0, 0), ONE, "fill", 0, ONE, ONE) == 0
+    assert correlate(image[::-1], np.ones((3, 1), np.float32), (0, 0), ONE, "fill", 0, ONE, ONE) == 1
 
 
 def test_integers_wrap_and_floats_overflow_in_silence():
@@ -71,7 +71,7 @@ def test_integers_wrap_and_floats_overflow_in_silence():
 def test_halves_are_summed_in_single_precision():
     x, taps = np.float16([2048, 1, 1]), np.ones(3, np.float16)
     same(correlate1d(x, taps, 0, 1), np.float16([2050]))  # in halves 2048 + 1 is 2048
-    same(correlate2d(x[None], taps[None], (0, 0), ONE, "fill", 0, ONE, ONE), np.float16([[2050]]))
+    same(correlate(x[None], taps[None], (0, 0), ONE, "fill", 0, ONE, ONE), np.float16([[2050]]))
     big = np.float16([60000, 60000, -60000])
     same(correlate1d(big, taps, 0, 1), np.float16([60000]))
 
@@ -80,7 +80,7 @@ def test_bool_is_logical():
     x, taps = np.array([True, False, True, True]), np.array([True, True])
     same(correlate1d(x, taps, -1, 5), np.array([True, True, True, True, True]))
     same(correlate1d(~x, taps, -1, 5), np.array([False, True, True, False, False]))
-    same(correlate2d(~x[None], taps[None], (0, -1), (1, 5), "fill", True, ONE, ONE),
+    same(correlate(~x[None], taps[None], (0, -1), (1, 5), "fill", True, ONE, ONE),
          np.array([[True, True, True, False, True]]))  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_objects(x):
     expected = np.convolve(x, taps)
     result = correlate1d(x, taps[::-1], -1, 4)
     assert repr(result.tolist()) == repr(expected.tolist())
-    plane = correlate2d(x[None], taps[None, ::-1], (0, 0), (1, 2), "fill", 0, ONE, ONE)
+    plane = correlate(x[None], taps[None, ::-1], (0, 0), (1, 2), "fill", 0, ONE, ONE)
     assert repr(plane.tolist()) == repr([expected[1:3].tolist()])
     assert correlate1d(x, taps, 10, 2).tolist() == [0, 0]
 
@@ -129,7 +129,7 @@ def test_a_plane_is_its_definition(boundary, rng):
     for shape, taps, start, stride, dilation in cases:
         x, kernel = small(rng, shape, "i8"), small(rng, taps, "i8")
         arguments = (x, kernel, start, (3, 4), boundary, 2, stride, dilation)
-        same(correlate2d(*arguments), definition(*arguments), arguments)
+        same(correlate(*arguments), definition(*arguments), arguments)
 
 
 @pytest.mark.parametrize("dtype", DTYPES_2D, ids=name)
@@ -143,7 +143,7 @@ def test_a_plane_is_that_of_scipy(dtype, rng):
             start = tuple(1 - k for k in reach)
             options = {"boundary": boundary, "fillvalue": 3, "stride": stride, "dilation": dilation}
             same(
-                correlate2d(x, kernel.conj(), start, count, **options),
+                correlate(x, kernel.conj(), start, count, **options),
                 scipy2d("correlate2d", x, kernel, "full", **options),
                 (shape, taps, options),
             )
@@ -154,7 +154,7 @@ def test_kernels_far_larger_than_the_image(boundary, rng):
     """The image is repeated as often as the kernel needs: thirty times and more."""
     for shape in [(1, 1), (1, 2), (2, 1), (2, 3), (3, 5)]:
         x, kernel = small(rng, shape, "f8"), small(rng, (61, 63), "f8")
-        result = correlate2d(x, kernel, (-30, -31), shape, boundary, 2, ONE, ONE)
+        result = correlate(x, kernel, (-30, -31), shape, boundary, 2, ONE, ONE)
         if boundary in BOUNDARIES:
             same(result, scipy2d("correlate2d", x, kernel, "same", boundary, 2), shape)
         if boundary != "symm":  # ndimage reads before the image where it lies a multiple of 2n away
@@ -164,24 +164,24 @@ def test_kernels_far_larger_than_the_image(boundary, rng):
 def test_an_empty_image_holds_nothing_but_the_fillvalue():
     x, kernel = np.ones((0, 3)), np.ones((2, 2))
     for boundary in PAD:
-        same(correlate2d(x, kernel, (-1, -1), (1, 4), boundary, 2, ONE, ONE), np.full((1, 4), 8.0), boundary)
-    same(correlate2d(np.ones((3, 4)), np.ones((0, 2)), (0, 0), (2, 5), "fill", 2, ONE, ONE), np.zeros((2, 5)))
+        same(correlate(x, kernel, (-1, -1), (1, 4), boundary, 2, ONE, ONE), np.full((1, 4), 8.0), boundary)
+    same(correlate(np.ones((3, 4)), np.ones((0, 2)), (0, 0), (2, 5), "fill", 2, ONE, ONE), np.zeros((2, 5)))
     with pytest.raises(ValueError, match="reflect"):
-        correlate2d(np.ones((3, 4)), kernel, (0, 0), ONE, "reflect", 0, ONE, ONE)
+        correlate(np.ones((3, 4)), kernel, (0, 0), ONE, "reflect", 0, ONE, ONE)
 
 
 def test_a_fillvalue_is_multiplied_like_any_other():
     x, kernel = np.ones((1, 2)), np.array([[np.nan, 1]])
-    assert np.isnan(correlate2d(x, kernel, (0, -1), (1, 3), "fill", 0, ONE, ONE)).all()
-    assert np.isnan(correlate2d(x, 0 * kernel + 0, (0, 0), (1, 1), "fill", 0, ONE, ONE)).all()
-    assert np.isnan(correlate2d(x, np.zeros((1, 3)), (0, 0), ONE, "fill", np.inf, ONE, ONE)).all()
+    assert np.isnan(correlate(x, kernel, (0, -1), (1, 3), "fill", 0, ONE, ONE)).all()
+    assert np.isnan(correlate(x, 0 * kernel + 0, (0, 0), (1, 1), "fill", 0, ONE, ONE)).all()
+    assert np.isnan(correlate(x, np.zeros((1, 3)), (0, 0), ONE, "fill", np.inf, ONE, ONE)).all()
 
 
 @pytest.mark.parametrize("dtype", COMPLEX, ids=name)
 def test_nothing_is_conjugated(dtype):
     x, taps = np.array([1j], dtype), np.array([2j], dtype)
     same(correlate1d(x, taps, 0, 1), np.array([-2], dtype))
-    same(correlate2d(x[None], taps[None], (0, 0), ONE, "fill", 0, ONE, ONE), np.array([[-2]], dtype))
+    same(correlate(x[None], taps[None], (0, 0), ONE, "fill", 0, ONE, ONE), np.array([[-2]], dtype))
 
 
 @pytest.mark.parametrize("boundary", PAD)
@@ -214,7 +214,7 @@ def test_the_twins_leave_their_input_alone_and_never_warn(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         correlate1d(x, kernel[0], -2, 9)
-        correlate2d(x, kernel, (0, 0), (2, 2), "fill", 0, ONE, ONE)
+        correlate(x, kernel, (0, 0), (2, 2), "fill", 0, ONE, ONE)
         filter2d(x, kernel, "mirror", 0, np.uint8)
     same(x, before[0])
     same(kernel, before[1])

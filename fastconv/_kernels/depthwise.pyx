@@ -1,0 +1,596 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""Depthwise layers: every channel has kernels of its own, M of them, and nothing is summed over channels.
+
+    y[n, k, i, j] = act(bias[k] + sum_p sum_q w[k, p, q] X[n, k // M, i s0 + p d0 + start0, j s1 + q d1 + start1])
+
+X is x with zeros around it. There is little to do for each element that is moved, so memory is the limit and two
+ways see to it that nothing else is:
+
+- by planes: a channel is an image, correlated by the tiles of images (tiles.pxd) with columns in the lanes;
+- by lanes, where channels are last in x and y: P pixels x one vector of channels, the weights loaded as vectors,
+  P multiply-adds from memory for a load.
+
+A block of rows and columns of a plane (or of all channels) is a task. Its input is read in place where no zeros
+are needed, and packed into scratch memory where they are. Which way is gone, and the order of
+every sum, depend on the layout and the sizes alone.
+"""
+from cython.parallel cimport prange, threadid
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from fastconv import _machine
+
+from .pictures cimport Pictures, pack, pictures, unpack, up
+from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
+
+cdef extern from "simd.h" nogil:
+    vec fetch "fc_fetch" (const elem *)
+    void prefetch "fc_prefetch" (const void *)
+    void activate "fc_activate" (elem *, Py_ssize_t, int)
+    Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+
+cnp.import_array()
+
+cdef enum:
+    MOST = 8                    # sums of a tile
+    PANEL = 4                   # weights that it holds
+    PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
+    WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
+    CHUNK = 64                  # channels that are then packed at a time
+    SHARE = 1 << 17             # multiply-adds below which another thread is not worth waking
+    STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
+    PAGE = 64
+
+cdef struct Layer:
+    Pictures x, y
+    const elem *w               # [K, R, S] by planes, [R S, C] by lanes
+    const elem *bias            # [K]
+    elem *dw                    # [K, R S], the gradient of the weight
+    Py_ssize_t M, R, S
+    Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
+    int activation
+    bint lanes
+    Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
+    Py_ssize_t chunk            # channels of a gradient's task
+    # scratch memory of a thread: where its parts start, in bytes
+    Py_ssize_t dealt_at, offset_at, step_at, other_at, sums_at, scratch_bytes
+
+
+# --- vectors of channels --------------------------------------------------------------------------------
+
+cdef inline void tile(elem *y, Py_ssize_t ld, const elem *bias, const elem *const *x, const elem *w, Py_ssize_t ldw,
+                      const Py_ssize_t *offset, Py_ssize_t taps, const int P) noexcept nogil:
+    """y[p] = bias + sum_t x[p][offset[t]] w[t], a vector of channels each   p < P
+
+    IN bias, x, w[taps, ldw]   OUT y, ld apart
+    """
+    cdef acc_t acc[MOST]
+    cdef const elem *pixel[MOST]
+    cdef vec one
+    cdef Py_ssize_t t
+    cdef int p
+    for p in range(P):
+        pixel[p] = x[p]
+        acc[p] = load(bias)
+    for t in range(opaque(taps)):
+        one = load(w)
+        for p in range(P):
+            acc[p] = madd(acc[p], fetch(pixel[p] + offset[t]), one)
+        w += ldw
+    for p in range(P):
+        store(y + p * ld, acc[p])
+
+
+cdef inline void tiles(elem *y, Py_ssize_t ld, const elem *bias, const elem *const *x, const elem *w, Py_ssize_t ldw,
+                       const Py_ssize_t *offset, Py_ssize_t taps, Py_ssize_t n) noexcept nogil:
+    """The same for n <= MOST pixels."""
+    cdef Py_ssize_t p = 0
+    if n == MOST:
+        tile(y, ld, bias, x, w, ldw, offset, taps, MOST)
+        return
+    if n >= 4:
+        tile(y, ld, bias, x, w, ldw, offset, taps, 4)
+        p = 4
+    while p < n:
+        tile(y + p * ld, ld, bias, x + p, w, ldw, offset, taps, 1)
+        p += 1
+
+
+# Where windows stand side by side, a loaded pixel of x serves every window of a row that sees it: J + MOST - 1 loads
+# for J MOST multiply-adds. The sums are those of the tile above, in its order.
+
+cdef inline void panel(acc_t *acc, const elem *x, Py_ssize_t ldx, const elem *w, Py_ssize_t ldw,
+                       const int J) noexcept nogil:
+    """acc[p] += sum_j x[p + j] w[j]   j < J, p < MOST   IN x, w, their rows ldx, ldw apart   INOUT acc."""
+    cdef vec taps[PANEL]
+    cdef vec v
+    cdef int j, q
+    for j in range(J):
+        taps[j] = load(w + j * ldw)
+    for q in range(MOST + J - 1):
+        v = load(x)
+        x += ldx
+        for j in range(J):
+            if 0 <= q - j < MOST:
+                acc[q - j] = madd(acc[q - j], v, taps[j])
+
+
+cdef inline void dense_tile(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
+                            const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S) noexcept nogil:
+    """MOST outputs side by side, of windows of R rows of S pixels."""
+    cdef acc_t acc[MOST]
+    cdef Py_ssize_t _r, s
+    cdef int p
+    for p in range(MOST):
+        acc[p] = load(bias)
+    for _r in range(opaque(R)):
+        s = 0
+        while S - s >= 4:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 4)
+            s += 4
+        if S - s == 3:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 3)
+        elif S - s == 2:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 2)
+        elif S - s == 1:
+            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 1)
+        x += ldh
+        w += S * ldw
+    for p in range(MOST):
+        store(y + p * ld, acc[p])
+
+
+# --- a task ---------------------------------------------------------------------------------------------
+
+cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
+                      Py_ssize_t phase) noexcept nogil:
+    """Columns by phase: neighbouring outputs read neighbours   IN x[rows, columns]   OUT to[rows, stride, phase]."""
+    cdef Py_ssize_t _i, j, s
+    for _i in range(rows):
+        for s in range(stride):
+            for j in range((columns - s + stride - 1) // stride):
+                to[s * phase + j] = x[j * stride + s]
+        x += columns
+        to += stride * phase
+
+
+cdef inline bint lies_inside(const Layer *job, Py_ssize_t row, Py_ssize_t column, Py_ssize_t height,
+                             Py_ssize_t width) noexcept nogil:
+    """Whether so much of a picture can be read in place."""
+    return (job.x.sh % <Py_ssize_t> sizeof(elem) == 0 and job.x.sw % <Py_ssize_t> sizeof(elem) == 0 and row >= 0
+            and column >= 0 and height <= job.x.height - row and width <= job.x.width - column)
+
+
+cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channel, Py_ssize_t C, Py_ssize_t row0,
+                         Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
+    """Channels of a block of outputs."""
+    cdef Py_ssize_t i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
+    cdef Py_ssize_t below, ldt, item = sizeof(elem)
+    cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
+    cdef Py_ssize_t height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+    cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+    cdef Py_ssize_t *offset = <Py_ssize_t *> (scratch + job.offset_at)
+    cdef const elem *origin
+    cdef const elem *pixel[MOST]
+    cdef const elem *line
+    cdef const elem *w
+    cdef const elem *bias
+    cdef elem *at
+    cdef elem *to
+    cdef bint dense
+    if C == job.y.channels and lies_inside(job, row, column, height, width):
+        origin = <const elem *> (job.x.at + picture * job.x.sn + row * job.x.sh + column * job.x.sw)
+        ldh, ldw = job.x.sh // item, job.x.sw // item
+    else:
+        pack(&job.x, picture, channel, C, row, column, height, width, <elem *> scratch)
+        origin = <const elem *> scratch
+        ldw = C
+        ldh = width * ldw
+    for r in range(job.R):
+        for s in range(job.S):
+            offset[r * job.S + s] = r * job.dilation0 * ldh + s * job.dilation1 * ldw
+    # Pixels of a tile stand in a row, or one above the other in the columns of the rim.
+    n, m = columns, rows
+    x_step, x_line, y_step, y_line = job.stride1 * ldw, job.stride0 * ldh, job.y.sw // item, job.y.sh // item
+    dense = job.stride1 == 1 and job.dilation1 == 1
+    if n < MOST and n < m:
+        dense = False
+        n, m, x_step, x_line, y_step, y_line = m, n, x_line, x_step, y_line, y_step
+    at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
+    w, bias, ldt = job.w + channel, job.bias + channel, job.y.channels
+    for i in range(m):
+        j = 0
+        while j < n:
+            if n >= MOST:
+                j = min(j, n - MOST)                # the last tile overlaps its neighbour
+            here = min(<Py_ssize_t> MOST, n - j)
+            to = at + i * y_line + j * y_step
+            line = origin + i * x_line + j * x_step
+            below = x_line + offset[(job.R - 1) * job.S] if i + 1 < m else 0
+            for s in range(here):
+                pixel[s] = line + s * x_step
+            c = last = 0
+            while c < C:
+                c = min(c, C - LANES)
+                if c * item % PAGE < LANES * item:  # what the line below adds, while this one is summed
+                    for s in range(here):
+                        prefetch(line + s * x_step + below + c)
+                        prefetch(to + s * y_step + y_line + c)
+                if dense and here == MOST:
+                    dense_tile(to + c, y_step, bias + c, line + c, ldw, job.dilation0 * ldh, w + c, ldt, job.R, job.S)
+                else:
+                    for s in range(here):
+                        pixel[s] += c - last
+                    last = c
+                    tiles(to + c, y_step, bias + c, pixel, w + c, ldt, offset, job.R * job.S, here)
+                c += LANES
+            if job.activation:
+                for s in range(here):
+                    activate(to + s * y_step, C, job.activation)
+            j += here
+
+
+cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_t row0, Py_ssize_t column0,
+                         Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
+    """One channel of a block of outputs."""
+    cdef Py_ssize_t i, j, s, ldh, phase = 0, ld, item = sizeof(elem)
+    cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
+    cdef Py_ssize_t height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+    cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+    cdef Py_ssize_t *offset = <Py_ssize_t *> (scratch + job.offset_at)
+    cdef Py_ssize_t *step = <Py_ssize_t *> (scratch + job.step_at)
+    cdef const elem *origin
+    cdef elem *to
+    if job.x.sw == item and job.stride1 == 1 and columns >= LANES and lies_inside(job, row, column, height, width):
+        origin = <const elem *> (job.x.at + n * job.x.sn + k // job.M * job.x.sc + row * job.x.sh + column * job.x.sw)
+        ldh = job.x.sh // item
+    else:
+        if columns < LANES:                         # a tile is a vector wide
+            width = (LANES - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        pack(&job.x, n, k // job.M, 1, row, column, height, width, <elem *> scratch)
+        origin = <const elem *> scratch
+        ldh = width
+        if job.stride1 > 1:
+            phase = (width + job.stride1 - 1) // job.stride1
+            ldh = job.stride1 * phase
+            deal(origin, height, width, job.stride1, <elem *> (scratch + job.dealt_at), phase)
+            origin = <const elem *> (scratch + job.dealt_at)
+    for s in range(job.S):
+        offset[s] = s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
+    if job.y.sw == item and job.y.sh % item == 0 and columns >= LANES:
+        to = <elem *> (job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh + column0 * job.y.sw)
+        ld = job.y.sh // item
+    else:
+        to = <elem *> (scratch + job.other_at)
+        ld = max(columns, LANES)
+    step[0] = 0
+    correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
+                    job.dilation0, rows, max(columns, LANES))
+    for i in range(rows):
+        for j in range(columns):
+            to[i * ld + j] += job.bias[k]
+        if job.activation:
+            activate(to + i * ld, columns, job.activation)
+    if to == <elem *> (scratch + job.other_at):
+        for i in range(rows):
+            unpack(&job.y, n, k, 1, row0 + i, column0, 1, columns, to + i * ld, 1)
+
+
+cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Block `number` of the grid of tasks."""
+    cdef Py_ssize_t column = number % job.column_blocks * job.bw, columns = min(job.bw, job.y.width - column)
+    cdef Py_ssize_t row, rows, i, j
+    cdef Py_ssize_t down[4]
+    cdef Py_ssize_t across[4]
+    number //= job.column_blocks
+    row = number % job.row_blocks * job.bh
+    rows = min(job.bh, job.y.height - row)
+    number //= job.row_blocks
+    if not job.lanes:
+        block_of_plane(job, number // job.y.channels, number % job.y.channels, row, column, rows, columns, scratch)
+        return
+    if job.y.channels * <Py_ssize_t> sizeof(elem) % WAYS == 0:      # pixels would contend for few ways of the cache
+        i = 0
+        while i < job.y.channels:
+            block_of_lanes(job, number, i, min(<Py_ssize_t> CHUNK, job.y.channels - i), row, column, rows, columns,
+                           scratch)
+            i += CHUNK
+        return
+    # Only the rim is packed: a whole block is many channels.
+    cuts(down, row, rows, job.start0, job.stride0, (job.R - 1) * job.dilation0, job.x.height)
+    cuts(across, column, columns, job.start1, job.stride1, (job.S - 1) * job.dilation1, job.x.width)
+    for i in range(3):
+        for j in range(3):
+            if down[i] < down[i + 1] and across[j] < across[j + 1]:
+                block_of_lanes(job, number, 0, job.y.channels, down[i], across[j], down[i + 1] - down[i],
+                               across[j + 1] - across[j], scratch)
+
+
+cdef inline void cuts(Py_ssize_t *at, Py_ssize_t first, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stride,
+                      Py_ssize_t reach, Py_ssize_t n) noexcept nogil:
+    """Cuts outputs first .. first+count-1 where they begin, and where they cease, to see only what lies inside."""
+    cdef Py_ssize_t low = 0 if start >= 0 else (-start + stride - 1) // stride
+    cdef Py_ssize_t high = (n - 1 - reach - start) // stride + 1 if n - 1 - reach - start >= 0 else 0
+    at[0], at[3] = first, first + count
+    at[1] = min(max(low, first), at[3])
+    at[2] = min(max(high, at[1]), at[3])
+
+
+cdef void lay_out(Layer *job, int workers) noexcept nogil:
+    """Chooses the tasks, and the scratch memory they need."""
+    cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
+    cdef Py_ssize_t height, width, C = job.y.channels if job.lanes else 1, most
+    job.pictures = job.x.n if job.lanes else job.x.n * job.y.channels
+    most = 64 if job.lanes else PACKED_BYTES // (2 * (reach0 + job.stride0 + 1) * item * job.stride1) - reach1
+    job.column_blocks = (job.y.width + max(most, 64) - 1) // max(most, 64)
+    job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    width = (max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
+    most = 16 if job.lanes else max(1, (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1)
+    job.row_blocks = (job.y.height + most - 1) // most
+    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and 16 * job.row_blocks < job.y.height:
+        job.row_blocks *= 2
+    job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    job.dealt_at = up((height * width * C + LANES) * item, PAGE)
+    job.offset_at = job.dealt_at + (0 if job.lanes or job.stride1 == 1 else
+                                    up((height * (width + job.stride1) + LANES) * item, PAGE))
+    job.step_at = job.offset_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
+    job.other_at = job.step_at + up((job.R + 1) * sizeof(Py_ssize_t), PAGE)
+    job.scratch_bytes = job.other_at + (0 if job.lanes else up(job.bh * max(job.bw, LANES) * item, PAGE))
+
+
+cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def by_lanes(cnp.ndarray x not None, cnp.ndarray y not None):
+    """Whether channels are last and many enough to be lanes; the weight must then be (R S, C)."""
+    return (x.strides[1] == sizeof(elem) and y.strides[1] == sizeof(elem) and x.shape[1] == y.shape[1]
+            and x.shape[1] >= LANES and y.strides[2] % <Py_ssize_t> sizeof(elem) == 0
+            and y.strides[3] % <Py_ssize_t> sizeof(elem) == 0)
+
+
+def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias not None, cnp.ndarray y not None,
+            bint lanes, taps, start, stride, dilation, int activation, int workers):
+    """A depthwise layer's output.
+
+    x : (N, C, H, W), aligned, native, any strides   IN
+    weight : (M C, R, S), or (R S, C) by lanes, C-contiguous   IN
+    bias : (M C,), C-contiguous   IN
+    y : (N, M C, rows, columns), like x, not overlapping it   OUT
+    lanes : whether to go `by_lanes`
+    taps, start, stride, dilation : pairs
+    activation : 0 none, 1 relu, 2 sigmoid, 3 tanh
+    workers : threads at most
+    """
+    cdef Layer job
+    cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *scratch
+    pictures(x, &job.x)
+    pictures(y, &job.y)
+    job.w, job.bias = <const elem *> cnp.PyArray_DATA(weight), <const elem *> cnp.PyArray_DATA(bias)
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.activation, job.lanes = activation, lanes
+    work = job.y.n * job.y.channels * job.y.height * job.y.width
+    if work == 0:
+        return
+    job.M = job.y.channels // job.x.channels
+    work *= job.R * job.S + 4
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    lay_out(&job, workers)
+    tasks = job.pictures * job.row_blocks * job.column_blocks
+    workers = <int> min(<Py_ssize_t> workers, tasks)
+    scratch = <char *> malloc(workers * job.scratch_bytes)
+    if scratch == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
+
+
+# --- the gradient of the weight -------------------------------------------------------------------------
+#
+#   dw[k, p, q] = sum_n sum_i sum_j dy[n, k, i, j] X[n, k // M, i s0 + p d0 + start0, j s1 + q d1 + start1]
+#
+# A channel's taps, or those of a vector of channels, are the sums of tiles: a loaded vector of dy serves P of them.
+# By planes the lanes are columns, and are added up at the end; by lanes they are channels. A task is a channel, or a
+# chunk of them, and sums over all pictures in their order.
+
+cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *grad, Py_ssize_t rows, Py_ssize_t x_row,
+                               Py_ssize_t grad_row, Py_ssize_t length, Py_ssize_t x_step, Py_ssize_t grad_step,
+                               const int P) noexcept nogil:
+    """sums[p] += sum_r sum_t x[p][r x_row + t x_step] grad[r grad_row + t grad_step], vectors all   p < P."""
+    cdef acc_t acc[MOST]
+    cdef const elem *pixel[MOST]
+    cdef const elem *here
+    cdef vec one
+    cdef Py_ssize_t r, t, _t
+    cdef int p
+    for p in range(P):
+        pixel[p] = x[p]
+        acc[p] = load(sums + p * LANES)
+    for r in range(rows):
+        here = grad + r * grad_row
+        t = r * x_row
+        for _t in range(opaque(length)):
+            one = load(here)
+            for p in range(P):
+                acc[p] = madd(acc[p], fetch(pixel[p] + t), one)
+            t += x_step
+            here += grad_step
+    for p in range(P):
+        store(sums + p * LANES, acc[p])
+
+
+cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Sums [R S, chunk] of `number`, in scratch memory and then in their places   OUT job.dw."""
+    cdef Py_ssize_t k = number * job.chunk, C = min(job.chunk, job.y.channels - k), taps = job.R * job.S
+    cdef Py_ssize_t vectors = (C + LANES - 1) // LANES, b, n, i, j, r, s, c, lane, item = sizeof(elem)
+    cdef Py_ssize_t row0, column0, rows, columns, row, column, height, width, wide, phase = 0, ldh, left, here
+    cdef Py_ssize_t length, x_row, x_step, grad_row, grad_step
+    cdef elem *x = <elem *> scratch
+    cdef elem *grad = <elem *> (scratch + job.other_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef elem *at
+    cdef const elem *origin
+    cdef const elem *pixel[MOST]
+    cdef elem total
+    memset(sums, 0, (taps + MOST) * vectors * LANES * item)
+    for b in range(job.x.n * job.row_blocks * job.column_blocks):
+        column0 = b % job.column_blocks * job.bw
+        row0 = b // job.column_blocks % job.row_blocks * job.bh
+        n = b // job.column_blocks // job.row_blocks
+        rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
+        row = job.start0 + row0 * job.stride0
+        column = job.start1 + column0 * job.stride1
+        height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+        width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        origin = x
+        if job.lanes:
+            pack(&job.x, n, k, C, row, column, height, width, x)
+            pack(&job.y, n, k, C, row0, column0, rows, columns, grad)
+            ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
+        else:
+            wide = up(columns, LANES)               # zeros to the end of the last vector, in both
+            ldh = (wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+            pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
+            pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
+            for i in range(height):
+                memset(x + i * ldh + width, 0, (ldh - width) * item)
+            for i in range(rows):
+                memset(grad + i * wide + columns, 0, (wide - columns) * item)
+            if job.stride1 > 1:
+                phase = (ldh + job.stride1 - 1) // job.stride1
+                deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
+                origin = <const elem *> (scratch + job.dealt_at)
+                ldh = phase * job.stride1
+            x_step, grad_step, length, grad_row = LANES, LANES, wide // LANES, wide
+        x_row = job.stride0 * ldh
+        for c in range(vectors):
+            i = 0
+            left = (taps + MOST - 1) // MOST        # tiles; only one of three taps or less sums beyond
+            while left > 0:
+                for j in range(MOST):
+                    r, s = min(i + j, taps - 1) // job.S, min(i + j, taps - 1) % job.S
+                    pixel[j] = origin + r * job.dilation0 * ldh
+                    if job.lanes:
+                        pixel[j] += s * job.dilation1 * C + c * LANES
+                    else:
+                        pixel[j] += s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
+                at = sums + (c * (taps + MOST) + i) * LANES
+                here = (taps - i + left - 1) // left
+                if here == 8:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 8)
+                elif here == 7:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 7)
+                elif here == 6:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 6)
+                elif here == 5:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 5)
+                else:
+                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 4)
+                i += here
+                left -= 1
+    for i in range(taps):
+        if job.lanes:
+            for c in range(C):
+                job.dw[(k + c) * taps + i] = sums[(c // LANES * (taps + MOST) + i) * LANES + c % LANES]
+        else:
+            total = 0
+            for lane in range(LANES):
+                total += sums[i * LANES + lane]
+            job.dw[k * taps + i] = total
+
+
+cdef void run_gradient(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            gradient_task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            gradient_task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weight not None, bint lanes, taps, start,
+             stride, dilation, int workers):
+    """The gradient of a depthwise layer's weight.
+
+    x : (N, C, H, W), aligned, native, any strides   IN
+    grad : (N, M C, rows, columns), likewise: the gradient of the output   IN
+    weight : (M C, R, S), C-contiguous, not overlapping them   OUT
+    lanes : whether to go `by_lanes`
+    taps, start, stride, dilation : pairs
+    workers : threads at most
+    """
+    cdef Layer job
+    cdef Py_ssize_t tasks, done = 0, end, work, step, height, width, most, item = sizeof(elem), reach0, reach1
+    cdef char *scratch
+    pictures(x, &job.x)
+    pictures(grad, &job.y)
+    job.dw = <elem *> cnp.PyArray_DATA(weight)
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.lanes = lanes
+    if job.x.n * job.y.height * job.y.width == 0 or weight.size == 0:
+        weight[...] = 0
+        return
+    job.M = job.y.channels // job.x.channels
+    work = job.y.n * job.y.channels * job.y.height * job.y.width * (job.R * job.S + 4)
+    job.chunk = 2 * LANES if lanes else 1
+    tasks = (job.y.channels + job.chunk - 1) // job.chunk
+    reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
+    job.bw = min(job.y.width, 256 if lanes else 1024)
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    width = (up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
+    most = max(1, (PACKED_BYTES // (width * job.chunk * item) - reach0 - 1) // job.stride0 + 1)
+    job.bh = min(most, job.y.height)
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    job.dealt_at = up((height * width * job.chunk + LANES) * item, PAGE)
+    job.other_at = job.dealt_at + (0 if lanes or job.stride1 == 1 else
+                                   up((height * (width + job.stride1) + LANES) * item, PAGE))
+    job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)
+    job.scratch_bytes = job.sums_at + up((job.R * job.S + MOST) * up(job.chunk, LANES) * item, PAGE)
+    workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
+    scratch = <char *> malloc(workers * job.scratch_bytes)
+    if scratch == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run_gradient(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)

@@ -1,0 +1,611 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""Convolution layers: pictures of many channels, and as many kernels as the output has channels.
+
+    y[n, k, i, j] = act(bias[k] + sum_p sum_q sum_c w[k, c, p, q] X[n, c, i s0 + p d0 + start0, j s1 + q d1 + start1])
+
+X is x with zeros around it. An output channel is a lane: for a pixel of the output, one broadcast element of x
+meets a vector of weights for every V L output channels, and P pixels share the loaded weights,
+
+    P x V accumulators:    V loads and P broadcasts give P V multiply-adds     (AVX2: 6 x 2, 8 for 12; AVX-512: 6 x 4)
+
+so the multiply-adds are the limit where P V is at least latency x throughput: P = 4, 5 and 6 all run at full
+speed, and any number of pixels is dealt out in such tiles without a rest.
+
+The same tile sums the gradient of the weight, where channels of x take the place of pixels, and pixels that of
+channels: what is broadcast is x again, and what is loaded is the output's gradient.
+
+- The output is cut into blocks of rows and columns, one task each. A block's input is packed, channels last and
+  with its zeros, into scratch memory that stays in L2; it is read in place where it lies so already.
+- Weights come packed as the tile reads them, [k block][c block][p, q, c][V L], a c block small enough to stay in
+  L2 while all of a block's pixels pass by. Sums wait in scratch memory between c blocks.
+- Sums are finished (activation) and laid out as the caller's strides say: by vectors where channels are last, by
+  transposed squares where columns are.
+
+How the output is cut does not change any sum, so results are the same for every number of workers.
+"""
+from cython.parallel cimport prange, threadid
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from fastconv import _machine
+
+from .pictures cimport (
+    LANES, MOST_LANES, Pictures, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
+)
+
+cdef extern from "simd.h" nogil:
+    const int WIDE "FC_WIDE"
+    vec splat "fc_splat" (elem)
+    vec madd "fc_madd" (vec, vec, vec)
+    void activate "fc_activate" (elem *, Py_ssize_t, int)
+    Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+
+cnp.import_array()
+
+cdef enum:
+    MOST = 8                    # pixels of a tile
+    MOST_WIDE = 4               # vectors of a tile
+    PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
+    SUMS_BYTES = 1 << 15        # of a block's sums
+    WEIGHT_BYTES = 1 << 16      # of the weights that meet all of a block's pixels: they stay in L2
+    CHANNELS = 32               # of x whose gradients a task sums
+    GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
+    PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
+    PARTS_BYTES = 1 << 22       # of all their sums
+    SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
+    STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
+    PAGE = 64
+
+cdef struct Layer:
+    Pictures x, y
+    const elem *w               # packed
+    const elem *bias            # [groups, K rounded up to blocks]
+    Py_ssize_t groups, C, K     # channels of a group, in and out
+    Py_ssize_t R, S
+    Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
+    int activation
+    Py_ssize_t k_blocks, c_block
+    # the grid of tasks: pictures x groups x row blocks x column blocks x shares of the k blocks
+    Py_ssize_t bh, bw, row_blocks, column_blocks, shares
+    # scratch memory of a thread: where its parts start, in bytes
+    Py_ssize_t pixels_at, runs_at, sums_at, scratch_bytes
+
+
+cdef struct Sum:                # the terms of a tile: runs of `length` elements of x, `step` apart
+    const Py_ssize_t *at
+    Py_ssize_t runs, length, step
+
+
+# --- the tile -------------------------------------------------------------------------------------------
+
+cdef inline void tile(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
+                      const elem *w, const Sum *sum, const int P, const int V) noexcept nogil:
+    """sums[p, v] = begin[p, v] + sum_r sum_t x[p][at[r] + t step] w[r, t, v]   p < P, v < V L
+
+    IN begin, x, w[runs, length, V L]   OUT sums; rows of begin and sums are ldb and ld elements apart
+    """
+    cdef vec acc[MOST * MOST_WIDE]
+    cdef vec weights[MOST_WIDE]
+    cdef const elem *pixel[MOST]
+    cdef vec one
+    cdef Py_ssize_t r, t, _t, length = sum.length, step = sum.step
+    cdef int p, v
+    for p in range(P):
+        pixel[p] = x[p]
+        for v in range(V):
+            acc[p * V + v] = load(begin + p * ldb + v * LANES)
+    for r in range(opaque(sum.runs)):
+        t = sum.at[r]
+        for _t in range(opaque(length)):
+            for v in range(V):
+                weights[v] = load(w + v * LANES)
+            for p in range(P):
+                one = splat(pixel[p][t])
+                for v in range(V):
+                    acc[p * V + v] = madd(acc[p * V + v], weights[v], one)
+            t += step
+            w += V * LANES
+    for p in range(P):
+        for v in range(V):
+            store(sums + p * ld + v * LANES, acc[p * V + v])
+
+
+cdef inline void tiles_of(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
+                          const elem *w, const Sum *sum, Py_ssize_t n, const int V) noexcept nogil:
+    """The same for n pixels; the last tile may go beyond where n < 8 or V < WIDE."""
+    cdef Py_ssize_t here, left = (n + 5) // 6       # tiles
+    if V < WIDE:                                    # fewer multiply-adds a load: more pixels
+        while n > 0:
+            tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            sums += 8 * ld
+            begin += 8 * ldb
+            x += 8
+            n -= 8
+        return
+    while left > 0:
+        here = (n + left - 1) // left
+        if here == 6:
+            tile(sums, ld, begin, ldb, x, w, sum, 6, V)
+        elif here == 5:
+            tile(sums, ld, begin, ldb, x, w, sum, 5, V)
+        else:
+            tile(sums, ld, begin, ldb, x, w, sum, 4, V)
+        sums += here * ld
+        begin += here * ldb
+        x += here
+        n -= here
+        left -= 1
+
+
+cdef void multiply(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
+                   const elem *w, const Sum *sum, Py_ssize_t n, int V) noexcept nogil:
+    if V == WIDE:
+        tiles_of(sums, ld, begin, ldb, x, w, sum, n, WIDE)
+    elif V == 1:
+        tiles_of(sums, ld, begin, ldb, x, w, sum, n, 1)
+    elif WIDE > 2:
+        tiles_of(sums, ld, begin, ldb, x, w, sum, n, 2)
+
+
+cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
+    """Vectors of the k block that begins at channel k of K."""
+    cdef Py_ssize_t left = K - k
+    if left <= LANES:
+        return 1
+    if WIDE > 2 and left <= 2 * LANES:
+        return 2
+    return WIDE
+
+
+# --- a task ---------------------------------------------------------------------------------------------
+
+cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Block `number` of the grid of tasks."""
+    cdef Py_ssize_t share = number % job.shares, n, g, i, j, r, s, c, k, b, here, pixels, count, channels, ld
+    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh, ldw, item = sizeof(elem)
+    cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
+    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef const elem *origin
+    cdef const elem *w
+    cdef elem *to
+    cdef Sum sum
+    cdef int V
+    cdef bint direct
+    sum.at, sum.step = at, 1
+    number //= job.shares
+    column0 = number % job.column_blocks * job.bw
+    number //= job.column_blocks
+    row0 = number % job.row_blocks * job.bh
+    number //= job.row_blocks
+    g = number % job.groups
+    n = number // job.groups
+
+    rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
+    row = job.start0 + row0 * job.stride0
+    column = job.start1 + column0 * job.stride1
+    height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+    width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+    if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
+            and height <= job.x.height - row and width <= job.x.width - column):
+        origin = <const elem *> (job.x.at + n * job.x.sn + g * job.C * item + row * job.x.sh + column * job.x.sw)
+        ldh, ldw = job.x.sh // item, job.x.sw // item
+    else:
+        pack(&job.x, n, g * job.C, job.C, row, column, height, width, <elem *> scratch)
+        origin = <const elem *> scratch
+        ldw = job.C
+        ldh = width * ldw
+
+    pixels = 0
+    for i in range(rows):
+        for j in range(columns):
+            pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
+            pixels += 1
+    for i in range(MOST):
+        pixel[pixels + i] = pixel[pixels - 1]
+    count = job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
+    b = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
+    for b in range(b, b + count):
+        k = b * WIDE * LANES
+        V = width_of(job.K, k)
+        channels = min(job.K - k, <Py_ssize_t> V * LANES)
+        direct = (job.y.sc == item and job.y.sw % item == 0 and channels == WIDE * LANES and pixels >= MOST
+                  and (rows == 1 or job.y.sh == columns * job.y.sw))       # the sums' place is that of the result
+        to, ld = sums, V * LANES
+        if direct:
+            to = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh + column0 * job.y.sw)
+            ld = job.y.sw // item
+        w = job.w + (g * up(job.K, WIDE * LANES) + k) * job.C * job.R * job.S
+        c = 0
+        while c < job.C:
+            here = min(job.c_block, job.C - c)
+            if here == ldw and job.dilation1 == 1:  # a kernel row is one run
+                sum.runs, sum.length = job.R, job.S * here
+                for r in range(job.R):
+                    at[r] = r * job.dilation0 * ldh
+            else:
+                sum.runs, sum.length = job.R * job.S, here
+                for r in range(job.R):
+                    for s in range(job.S):
+                        at[r * job.S + s] = r * job.dilation0 * ldh + s * job.dilation1 * ldw + c
+            if c == 0:
+                multiply(to, ld, job.bias + g * up(job.K, WIDE * LANES) + k, 0, pixel, w, &sum, pixels, V)
+            else:
+                multiply(to, ld, to, ld, pixel, w, &sum, pixels, V)
+            w += sum.runs * sum.length * V * LANES
+            c += here
+        if job.activation:
+            for i in range(pixels):
+                activate(to + i * ld, channels, job.activation)
+        if not direct:
+            unpack(&job.y, n, g * job.K + k, channels, row0, column0, rows, columns, to, ld)
+
+
+cdef void lay_out(Layer *job, int workers) noexcept nogil:
+    """Chooses the tasks, and the scratch memory they need."""
+    cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
+    cdef Py_ssize_t height, width, pixels, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
+    job.bw = min(job.y.width, most)
+    while job.bw > 16 and ((job.bw - 1) * job.stride1 + reach1 + 1) * (reach0 + 1) * job.C * item > PACKED_BYTES:
+        job.bw = (job.bw + 1) // 2
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    job.bh = max(1, min(job.y.height, most // job.bw))
+    while job.bh > 1 and ((job.bh - 1) * job.stride0 + reach0 + 1) * width * job.C * item > PACKED_BYTES:
+        job.bh -= 1
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    while (job.bh > 2 and job.x.n * job.groups * job.column_blocks * job.row_blocks < 4 * workers
+           and job.bh * job.bw >= 8 * MOST):
+        job.bh = (job.bh + 1) // 2
+        job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks          # of equal size
+    job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
+    job.shares = 1
+    while (job.shares < job.k_blocks
+           and job.x.n * job.groups * job.column_blocks * job.row_blocks * job.shares < 2 * workers):
+        job.shares += 1
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    pixels = job.bh * job.bw + MOST
+    job.pixels_at = up(height * width * job.C * item, PAGE)
+    job.runs_at = job.pixels_at + up(pixels * sizeof(elem *), PAGE)
+    job.sums_at = job.runs_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
+    job.scratch_bytes = job.sums_at + up(pixels * WIDE * LANES * item, PAGE)
+
+
+cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept nogil:
+    """Channels whose weights stay in L1; the blocks are of about equal size."""
+    cdef Py_ssize_t most = max(WEIGHT_BYTES // (taps * WIDE * LANES * <Py_ssize_t> sizeof(elem)), 16)
+    cdef Py_ssize_t blocks = (C + most - 1) // most
+    return (C + blocks - 1) // blocks if blocks > 0 else 1
+
+
+def packed_size(Py_ssize_t groups, Py_ssize_t K, Py_ssize_t C, Py_ssize_t taps):
+    """Elements of a packed weight, K and C being channels of a group."""
+    return groups * up(K, WIDE * LANES) * C * taps
+
+
+def packed_lanes(Py_ssize_t K):
+    """Elements of a group's bias: its K channels rounded up to blocks."""
+    return up(K, WIDE * LANES)
+
+
+def pack_weight(cnp.ndarray weight not None, cnp.ndarray packed not None, Py_ssize_t groups, int workers):
+    """The weight in the order of the tiles.
+
+    weight : (groups K, C, R, S), any strides   IN
+    packed : (packed_size,)   OUT
+    """
+    cdef Py_ssize_t K = weight.shape[0] // groups, C = weight.shape[1], R = weight.shape[2], S = weight.shape[3]
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number
+    cdef const char *at = <const char *> cnp.PyArray_DATA(weight)
+    cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
+    cdef cnp.npy_intp *strides = weight.strides
+    workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * R * S // SHARE))
+    if workers > 1:
+        workers = _machine.startable(workers)
+    with nogil:
+        if workers == 1:
+            for number in range(groups * blocks):
+                pack_block(at, strides, number // blocks, number % blocks, K, C, R, S, to)
+        else:
+            for number in prange(groups * blocks, num_threads=workers, schedule="dynamic"):
+                pack_block(at, strides, number // blocks, number % blocks, K, C, R, S, to)
+
+
+cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t g, Py_ssize_t b, Py_ssize_t K,
+                     Py_ssize_t C, Py_ssize_t R, Py_ssize_t S, elem *packed) noexcept nogil:
+    """Block b of group g's output channels: [c block][p, q, c][V L], zeros where there is no channel."""
+    cdef Py_ssize_t k = b * WIDE * LANES, c = 0, here, r, s, i, lane, c_block = block_of_channels(C, R * S)
+    cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes)
+    cdef Py_ssize_t f, v, taps = R * S, item = sizeof(elem)
+    cdef bint dense = strides[3] == item and strides[2] == S * item and strides[1] == taps * item
+    cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * R * S
+    cdef elem tile[MOST_LANES * MOST_LANES]
+    cdef const char *at
+    while c < C:
+        here = min(c_block, C - c)
+        if dense and some == lanes and here * taps >= LANES > 1:
+            at = weight + (g * K + k) * strides[0] + c * strides[1]
+            f = 0
+            while f < here * taps:                  # squares of L lanes by L entries of a channel's taps, in a row
+                f = min(f, here * taps - LANES)
+                for v in range(lanes // LANES):
+                    lane = v * LANES
+                    square(tile, LANES, at + lane * strides[0] + f * item, strides[0])
+                    for i in range(LANES):
+                        store(to + ((f + i) % taps * here + (f + i) // taps) * lanes + lane, load(tile + i * LANES))
+                f += LANES
+            to += taps * here * lanes
+            c += here
+            continue
+        for lane in range(lanes):
+            if lane >= some:
+                for i in range(R * S * here):
+                    to[i * lanes + lane] = 0
+                continue
+            for r in range(R):
+                for s in range(S):
+                    at = (weight + (g * K + k + lane) * strides[0] + c * strides[1] + r * strides[2]
+                          + s * strides[3])
+                    for i in range(here):
+                        to[((r * S + s) * here + i) * lanes + lane] = (<const elem *> (at + i * strides[1]))[0]
+        to += R * S * here * lanes
+        c += here
+
+
+def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bias not None, cnp.ndarray y not None,
+            taps, start, stride, dilation, Py_ssize_t groups, int activation, int workers):
+    """A layer's output.
+
+    x : (N, groups C, H, W), aligned, native, any strides   IN
+    packed, bias : by `pack_weight`; (groups, packed_lanes)   IN
+    y : (N, groups K, rows, columns), likewise, not overlapping x   OUT
+    taps, start, stride, dilation : pairs
+    activation : 0 none, 1 relu, 2 sigmoid, 3 tanh
+    workers : threads at most
+    """
+    cdef Layer job
+    cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *scratch
+    pictures(x, &job.x)
+    pictures(y, &job.y)
+    job.w, job.bias = <const elem *> cnp.PyArray_DATA(packed), <const elem *> cnp.PyArray_DATA(bias)
+    job.groups, job.C, job.K = groups, job.x.channels // groups, job.y.channels // groups
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.activation = activation
+    job.k_blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    job.c_block = block_of_channels(job.C, job.R * job.S)
+    work = job.y.n * job.y.channels * job.y.height * job.y.width
+    if work == 0:
+        return
+    work *= job.C * job.R * job.S
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    lay_out(&job, workers)
+    tasks = job.x.n * groups * job.row_blocks * job.column_blocks * job.shares
+    workers = <int> min(<Py_ssize_t> workers, tasks)
+    scratch = <char *> malloc(workers * job.scratch_bytes)
+    if scratch == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
+
+
+# --- the gradient of the weight -------------------------------------------------------------------------
+#
+#   dw[k, c, p, q] = sum_n sum_i sum_j dy[n, k, i, j] X[n, c, i s0 + p d0 + start0, j s1 + q d1 + start1]
+#
+# A task sums a share of the pictures' blocks for some channels c and every k, p, q, in an array of its own,
+# [k block][p][q, c][V L]: the columns of the kernel and the channels of x are the "pixels" of the tile. The shares are
+# set by the sizes alone, and added up in their order, so here, too, the number of workers changes nothing.
+
+cdef struct Gradient:
+    Pictures x, y
+    elem *sums                  # [parts, groups, k blocks, chunks of C, R, S channels + MOST, V L]
+    const elem *zeros           # a row of V L
+    Py_ssize_t groups, C, K, R, S
+    Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
+    Py_ssize_t parts, chunk, chunks                 # chunk: channels of a task
+    Py_ssize_t bh, bw, row_blocks, column_blocks
+    Py_ssize_t pixels_at, runs_at, grad_at, scratch_bytes
+
+
+cdef inline elem *sums_of(const Gradient *job, Py_ssize_t part, Py_ssize_t g, Py_ssize_t k) noexcept nogil:
+    return job.sums + ((part * job.groups + g) * up(job.K, WIDE * LANES) + k) * rows_of(job)
+
+
+cdef inline Py_ssize_t rows_of(const Gradient *job) noexcept nogil:
+    """Rows of V L sums for a k block, with the room that tiles may go beyond the end."""
+    return job.R * (job.S * job.C + job.chunks * MOST)
+
+
+cdef void gradient_task(const Gradient *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    cdef Py_ssize_t chunk = number % job.chunks, c0 = chunk * job.chunk, channels = min(job.chunk, job.C - c0)
+    cdef Py_ssize_t per_picture = job.row_blocks * job.column_blocks, blocks = job.x.n * per_picture
+    cdef Py_ssize_t k_blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    cdef Py_ssize_t g, part, b, n, i, c, r, s, k, row0, column0, rows, columns, row, column, height, width
+    cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
+    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
+    cdef elem *x = <elem *> scratch
+    cdef elem *grad = <elem *> (scratch + job.grad_at)
+    cdef const elem *at_row
+    cdef elem *sums
+    cdef Sum sum
+    cdef int V
+    cdef bint begun = False
+    number //= job.chunks
+    g = number % job.groups
+    part = number // job.groups
+    for b in range(part * blocks // job.parts, (part + 1) * blocks // job.parts):
+        n = b // per_picture
+        row0 = b % per_picture // job.column_blocks * job.bh
+        column0 = b % job.column_blocks * job.bw
+        rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
+        row = job.start0 + row0 * job.stride0
+        column = job.start1 + column0 * job.stride1
+        height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
+        width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        pack(&job.x, n, g * job.C + c0, channels, row, column, height, width, x)
+        sum.at, sum.runs, sum.length, sum.step = at, rows, columns, job.stride1 * channels
+        for i in range(rows):
+            at[i] = i * job.stride0 * width * channels
+        for i in range(k_blocks):
+            k = i * WIDE * LANES
+            V = width_of(job.K, k)
+            pack_lanes(&job.y, n, g * job.K + k, min(job.K - k, <Py_ssize_t> V * LANES), V * LANES, row0, column0, rows,
+                       columns, grad)
+            sums = sums_of(job, part, g, k) + job.R * (job.S * c0 + chunk * MOST) * V * LANES
+            for r in range(job.R):
+                at_row = x + r * job.dilation0 * width * channels
+                for s in range(job.S):
+                    for c in range(channels):
+                        pixel[s * channels + c] = at_row + s * job.dilation1 * channels + c
+                for c in range(MOST):
+                    pixel[job.S * channels + c] = at_row
+                if begun:
+                    multiply(sums, V * LANES, sums, V * LANES, pixel, grad, &sum, job.S * channels, V)
+                else:
+                    multiply(sums, V * LANES, job.zeros, 0, pixel, grad, &sum, job.S * channels, V)
+                sums += (job.S * channels + MOST) * V * LANES
+        begun = True
+
+
+cdef void add_up(const Gradient *job, Py_ssize_t number, char *to, const cnp.npy_intp *strides) noexcept nogil:
+    """The shares of one k block, added, to their places in the weight."""
+    cdef Py_ssize_t blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    cdef Py_ssize_t g = number // blocks, k = number % blocks * WIDE * LANES, r, s, c, lane, part, at, chunk, channels
+    cdef Py_ssize_t lanes = width_of(job.K, k) * LANES, some = min(job.K - k, lanes)
+    cdef elem *first = sums_of(job, 0, g, k)
+    cdef elem *more
+    cdef char *here
+    for part in range(1, job.parts):
+        more = sums_of(job, part, g, k)
+        for at in range(rows_of(job) * lanes):
+            first[at] += more[at]
+    for chunk in range(job.chunks):
+        channels = min(job.chunk, job.C - chunk * job.chunk)
+        for r in range(job.R):
+            for s in range(job.S):
+                for c in range(channels):
+                    here = (to + (g * job.K + k) * strides[0] + (chunk * job.chunk + c) * strides[1] + r * strides[2]
+                            + s * strides[3])
+                    for lane in range(some):
+                        (<elem *> (here + lane * strides[0]))[0] = first[(s * channels + c) * lanes + lane]
+            first += (job.S * channels + MOST) * lanes
+
+
+cdef void run_gradient(const Gradient *job, Py_ssize_t first, Py_ssize_t last, int workers,
+                       char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    if workers == 1:
+        for i in range(first, last):
+            gradient_task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            gradient_task(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weight not None, start, stride,
+             dilation, Py_ssize_t groups, int workers):
+    """The gradient of a layer's weight.
+
+    x : (N, groups C, H, W), aligned, native, any strides   IN
+    grad : (N, groups K, rows, columns), likewise: the gradient of the output   IN
+    weight : (groups K, C, R, S), likewise, not overlapping them   OUT
+    start, stride, dilation : pairs
+    workers : threads at most
+    """
+    cdef Gradient job
+    cdef Py_ssize_t item = sizeof(elem), height, width, size, tasks, blocks, done = 0, end, work, step, i
+    cdef Py_ssize_t reach0, reach1, most, k_blocks
+    cdef char *scratch
+    cdef char *to = <char *> cnp.PyArray_DATA(weight)
+    cdef cnp.npy_intp *strides = weight.strides
+    pictures(x, &job.x)
+    pictures(grad, &job.y)
+    job.groups, job.C, job.K = groups, job.x.channels // groups, job.y.channels // groups
+    job.R, job.S = weight.shape[2], weight.shape[3]
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    if job.x.n * job.y.height * job.y.width == 0 or weight.size == 0:
+        weight[...] = 0
+        return
+    k_blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    most = CHANNELS if job.R * job.S > 4 else 2 * CHANNELS
+    job.chunks = (job.C + most - 1) // most
+    job.chunk = (job.C + job.chunks - 1) // job.chunks
+    job.chunks = (job.C + job.chunk - 1) // job.chunk
+    reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
+    most = max(GRADIENT_BYTES // ((job.chunk + WIDE * LANES) * item), 16)
+    job.bw = min(job.y.width, most)
+    job.bh = min(job.y.height, max(1, most // job.bw))
+    job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    job.column_blocks = (job.y.width + job.bw - 1) // job.bw
+    blocks = job.x.n * job.row_blocks * job.column_blocks
+    size = groups * up(job.K, WIDE * LANES) * rows_of(&job)
+    job.parts = max(1, min(min(blocks, (PARTS + groups * job.chunks - 1) // (groups * job.chunks)),
+                           PARTS_BYTES // (size * item)))
+    height = (job.bh - 1) * job.stride0 + reach0 + 1
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    job.pixels_at = up(height * width * job.chunk * item, PAGE)
+    job.runs_at = job.pixels_at + up((job.S * job.chunk + MOST) * sizeof(elem *), PAGE)
+    job.grad_at = job.runs_at + up(job.bh * sizeof(Py_ssize_t), PAGE)
+    job.scratch_bytes = job.grad_at + up(job.bh * job.bw * WIDE * LANES * item, PAGE)
+    tasks = job.parts * groups * job.chunks
+    work = job.y.n * job.y.channels * job.y.height * job.y.width * job.C * job.R * job.S
+    workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
+    scratch = <char *> malloc(workers * job.scratch_bytes + PAGE * item)
+    job.sums = <elem *> malloc(job.parts * size * item)
+    try:
+        if scratch == NULL or job.sums == NULL:
+            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch and "
+                              f"{job.parts} x {size * item} of sums")
+        job.zeros = <elem *> (scratch + workers * job.scratch_bytes)
+        memset(scratch + workers * job.scratch_bytes, 0, PAGE * item)
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run_gradient(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+        with nogil:
+            if workers == 1:
+                for i in range(groups * k_blocks):
+                    add_up(&job, i, to, strides)
+            else:
+                for i in prange(groups * k_blocks, num_threads=workers, schedule="dynamic"):
+                    add_up(&job, i, to, strides)
+    finally:
+        free(scratch)
+        free(job.sums)

@@ -1,0 +1,152 @@
+"""Batches of pictures with channels, and the ways of a part of one into scratch memory and back.
+
+In scratch memory channels are last. Where they are first in the caller's array, squares of L channels by L columns
+are transposed in registers.
+"""
+cimport numpy as cnp
+from libc.string cimport memcpy, memset
+
+cdef extern from "simd.h" nogil:
+    ctypedef float elem "fc_elem"
+    ctypedef float vec "fc_vec"
+    const int LANES "FC_LANES"
+    vec load "fc_load" (const elem *)
+    void store "fc_store" (elem *, vec)
+    void transpose "fc_transpose" (vec *)
+
+cdef enum:
+    MOST_LANES = 16
+
+cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
+    char *at
+    Py_ssize_t n, channels, height, width
+    Py_ssize_t sn, sc, sh, sw
+
+
+cdef inline void pictures(cnp.ndarray a, Pictures *x):
+    x.at = <char *> cnp.PyArray_DATA(a)
+    x.n, x.channels, x.height, x.width = a.shape[0], a.shape[1], a.shape[2], a.shape[3]
+    x.sn, x.sc, x.sh, x.sw = a.strides[0], a.strides[1], a.strides[2], a.strides[3]
+
+
+cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
+    return (n + multiple - 1) // multiple * multiple
+
+
+cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
+    """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
+    cdef vec v[MOST_LANES]
+    cdef int i
+    for i in range(LANES):
+        v[i] = load(<const elem *> (at + i * ld))
+    transpose(v)
+    for i in range(LANES):
+        store(to + i * ldt, v[i])
+
+
+cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
+                      Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
+    """A part of a picture, zeros outside   IN x   OUT to[height, width, channels]."""
+    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low)
+    cdef Py_ssize_t i, j, c, item = sizeof(elem), ld = width * channels
+    cdef const char *at
+    cdef const char *here
+    for i in range(height):
+        if row + i < 0 or row + i >= x.height or low == high:
+            memset(to, 0, ld * item)
+            to += ld
+            continue
+        memset(to, 0, low * channels * item)
+        memset(to + high * channels, 0, (width - high) * channels * item)
+        at = x.at + n * x.sn + channel * x.sc + (row + i) * x.sh + (column + low) * x.sw
+        if (x.sc == item or channels == 1) and x.sw == channels * item:
+            memcpy(to + low * channels, at, (high - low) * channels * item)
+        elif x.sc == item:
+            for j in range(high - low):
+                memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)
+        elif x.sw == item and LANES > 1 and channels >= LANES and high - low >= LANES:
+            j = 0
+            while j < high - low:
+                j = min(j, high - low - LANES)
+                c = 0
+                while c < channels:
+                    c = min(c, channels - LANES)
+                    square(to + (low + j) * channels + c, channels, at + c * x.sc + j * item, x.sc)
+                    c += LANES
+                j += LANES
+        else:
+            for c in range(channels):
+                here = at + c * x.sc
+                for j in range(high - low):
+                    to[(low + j) * channels + c] = (<const elem *> (here + j * x.sw))[0]
+        to += ld
+
+
+cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
+                        Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
+                        Py_ssize_t ld) noexcept nogil:
+    """Sums to their places   IN sums[height, width, ld], of which `channels` count   OUT y."""
+    cdef Py_ssize_t i, j, c, item = sizeof(elem)
+    cdef char *at
+    cdef char *to
+    at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
+    if y.sh == width * y.sw:                        # rows without a gap are one
+        width *= height
+        height = 1
+    for i in range(height):
+        to = at + i * y.sh
+        if y.sc == item:
+            for j in range(width):
+                memcpy(to + j * y.sw, sums + j * ld, channels * item)
+        elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
+            j = 0
+            while j < width:
+                j = min(j, width - LANES)
+                c = 0
+                while c < channels:
+                    c = min(c, channels - LANES)
+                    square(<elem *> (to + c * y.sc + j * item), y.sc // item, <const char *> (sums + j * ld + c),
+                           ld * item)
+                    c += LANES
+                j += LANES
+        else:
+            for c in range(channels):
+                for j in range(width):
+                    (<elem *> (to + c * y.sc + j * y.sw))[0] = sums[j * ld + c]
+        sums += width * ld
+
+
+cdef inline void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels,
+                            Py_ssize_t lanes, Py_ssize_t row, Py_ssize_t column, Py_ssize_t height, Py_ssize_t width,
+                            elem *to) noexcept nogil:
+    """A part of a picture that lies inside   IN y   OUT to[height, width, lanes], zeros beyond its channels."""
+    cdef Py_ssize_t _i, j, c, item = sizeof(elem)
+    cdef const char *at
+    cdef const char *here
+    at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
+    if channels < lanes:
+        memset(to, 0, height * width * lanes * item)
+    if y.sh == width * y.sw:                        # rows without a gap are one
+        width *= height
+        height = 1
+    for _i in range(height):
+        if y.sc == item:
+            for j in range(width):
+                memcpy(to + j * lanes, at + j * y.sw, channels * item)
+        elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
+            j = 0
+            while j < width:
+                j = min(j, width - LANES)
+                c = 0
+                while c < channels:
+                    c = min(c, channels - LANES)
+                    square(to + j * lanes + c, lanes, at + c * y.sc + j * item, y.sc)
+                    c += LANES
+                j += LANES
+        else:
+            for c in range(channels):
+                here = at + c * y.sc
+                for j in range(width):
+                    to[j * lanes + c] = (<const elem *> (here + j * y.sw))[0]
+        at += y.sh
+        to += width * lanes

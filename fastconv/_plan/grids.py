@@ -1,0 +1,330 @@
+"""Work in two dimensions and more: a kernel that slides over a grid."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _reference, _runtime
+from . import method as costs
+from . import rank, spectral
+from .dtypes import correlate_kernel, kernel_name, native, output, takes, working
+
+METHODS = ("auto", "direct", "separable", "fft")
+
+BOUNDARIES = {"fill": 0, "wrap": 1, "symm": 2, "mirror": 3, "nearest": 4}  # as in _kernels/correlate.pyx
+
+_PACKED_BYTES = 1 << 26  # of input that one block may pack
+_INTERLEAVE = 32  # numbers beside each other below which they are the channels of one row
+_NARROW = 16  # a row below which a longer axis makes the better one
+
+
+class Windows(NamedTuple):
+    """What the outputs see: where the first window begins, the steps from one to the next and between its taps."""
+
+    start: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    boundary: str
+    fill: np.ndarray  # (1,)
+
+    @property
+    def dense(self) -> bool:
+        return set(self.stride) | set(self.dilation) == {1}
+
+    @property
+    def zero(self) -> bool:
+        """Whether nothing but zeros lies outside."""
+        return self.boundary == "fill" and not self.fill.any()
+
+
+def correlate(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Sequence[int],
+    count: Sequence[int],
+    boundary: str,
+    fill: np.ndarray,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    method: str,
+    out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:
+    """y[i, j] = sum_pq kernel[p, q] X[start0 + i stride0 + p dilation0, ...], X being x continued by a boundary.
+
+    So in two dimensions, and likewise in any other number of them: one for each number of `start`, `count`,
+    `stride` and `dilation`.
+
+    x, kernel : of that many dimensions, fill : (1,), all of the result's dtype
+    """
+    threads = _runtime.threads(workers)
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; use one of {', '.join(map(repr, METHODS))}")
+    dtype = x.dtype.newbyteorder("=")
+    y = output(out, tuple(count), dtype)
+    if x.ndim == 1:
+        correlate(
+            x[None], kernel[None], (0, *start), (1, *count), boundary, fill, (1, *stride), (1, *dilation), method,
+            y[None], workers,
+        )  # fmt: skip
+        return y
+    if y.size == 0:
+        return y
+    if kernel.size == 0:
+        y[...] = 0
+        return y
+    if x.size == 0 and boundary != "fill":
+        raise ValueError(f"an array of shape {x.shape} has nothing that boundary {boundary!r} could repeat")
+    name = kernel_name(dtype)
+    if name is None and method in ("separable", "fft"):
+        raise TypeError(f"method {method!r} needs real or complex numbers of at most double precision, not {dtype}")
+    if name is None or x.size == 0 or _spread(kernel, stride, dilation):
+        y[...] = _reference.correlate(x, kernel, start, count, boundary, fill[0], stride, dilation)
+        return y
+    x, kernel, fill = native(x, dtype), np.ascontiguousarray(native(kernel, dtype)), native(fill, dtype)
+    windows = Windows(tuple(start), tuple(stride), tuple(dilation), boundary, fill)
+    way = _way(x, kernel, y.shape, windows, name, method)
+    to = y if takes(y, x, kernel) else np.empty(y.shape, dtype)
+    if way.name == "fft":
+        by_fft(x, kernel, to, windows, way, threads)
+    elif way.factors is not None:
+        by_axes(x, way.factors, to, windows, name, threads)
+    else:
+        by_sums(x, kernel, to, windows, name, threads)
+    if to is not y:
+        np.copyto(y, to)
+    return y
+
+
+def padded(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Sequence[int],
+    count: Sequence[int],
+    dtype: np.dtype,
+    method: str,
+    out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:
+    """`correlate` of dense windows with zeros outside, for inputs of any dtype that casts to `dtype`, the result's."""
+    work = working(dtype, min(x.size, kernel.size))
+    ones, zero = [1] * x.ndim, np.zeros(1, work)
+    x, kernel = x.astype(work, copy=False), kernel.astype(work, copy=False)
+    if work == dtype:
+        return correlate(x, kernel, start, count, "fill", zero, ones, ones, method, out, workers)
+    y = output(out, tuple(count), dtype)
+    with np.errstate(over="ignore"):
+        y[...] = correlate(x, kernel, start, count, "fill", zero, ones, ones, method, None, workers)
+    return y
+
+
+def separable(
+    x: np.ndarray,
+    factors: rank.Factors,
+    start: Sequence[int],
+    boundary: str,
+    out: np.ndarray | None,
+    workers: int | None,
+) -> np.ndarray:
+    """`correlate` with the outer product of factors that are given, by axis: as many outputs as x has elements.
+
+    x, factors : of one dtype that has a kernel
+    """
+    threads = _runtime.threads(workers)
+    dtype = x.dtype.newbyteorder("=")
+    y = output(out, x.shape, dtype)
+    name = kernel_name(dtype)
+    if y.size and name is not None:
+        x = native(x, dtype)
+        to = y if takes(y, x, *factors.values()) else np.empty(y.shape, dtype)
+        ones = (1,) * x.ndim
+        windows = Windows(tuple(start), ones, ones, boundary, np.zeros(1, dtype))
+        by_axes(x, {a: np.ascontiguousarray(taps, dtype) for a, taps in factors.items()}, to, windows, name, threads)
+        if to is not y:
+            np.copyto(y, to)
+    return y
+
+
+def _spread(kernel: np.ndarray, stride: Sequence[int], dilation: Sequence[int]) -> bool:
+    """Whether taps or windows stand so far apart that a block of input would not be worth packing."""
+    if max(stride) == max(dilation) == 1:
+        return False
+    inner = list(zip(stride, kernel.shape, dilation, strict=True))[-2:]
+    packed: int = math.prod(kernel.shape[:-2]) * math.prod(128 * s + (k - 1) * d for s, k, d in inner)
+    return packed * kernel.itemsize > _PACKED_BYTES
+
+
+def _moving(n: tuple[int, ...], taps: Sequence[int], count: tuple[int, ...], windows: Windows) -> list[int]:
+    """The axes along which there is something to do; what lies along the others is a batch."""
+    numbers = zip(n, taps, count, windows.start, windows.stride, strict=True)
+    return [a for a, (n, k, m, start, stride) in enumerate(numbers) if k > 1 or n != m or start != 0 or stride > 1]
+
+
+def _way(
+    x: np.ndarray, kernel: np.ndarray, count: tuple[int, ...], windows: Windows, name: str, method: str
+) -> costs.Way:
+    """The way to go."""
+    if method == "direct":
+        return costs.DIRECT
+    if method == "separable":
+        if max(windows.stride) > 1:
+            raise ValueError(f"method 'separable' needs stride 1, not {windows.stride}; use method='direct' or 'auto'")
+        if sum(k > 1 for k in kernel.shape) < 2:
+            return costs.DIRECT  # a row or a column is one pass as it is
+        factors = rank.axis_factors(kernel)
+        if factors is None:
+            raise ValueError("method 'separable' needs a kernel that is an outer product; use method='auto'")
+        return costs.Way(method, factors)
+    axes = _moving(x.shape, kernel.shape, count, windows)
+    if method == "fft":
+        ways = [costs.fft_way(name, kernel, x.shape, count, axes, windows.zero)[1]]
+    elif max(windows.stride) > 1:
+        ways = [costs.DIRECT]
+    else:
+        ways = costs.grid_ways(name, kernel, x.shape, count, axes, windows.zero)
+    for way in ways:
+        why = _why_not_fft(x, kernel, way, windows) if way.name == "fft" else ""
+        if not why:
+            return way
+        if method == "fft":
+            raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
+    return costs.DIRECT
+
+
+def _why_not_fft(x: np.ndarray, kernel: np.ndarray, way: costs.Way, windows: Windows) -> str:
+    """What speaks against a transform; nothing if ''."""
+    if not windows.dense:
+        return f"it needs stride and dilation 1, not {windows.stride} and {windows.dilation}"
+    outside = windows.fill[0] if windows.boundary == "fill" else 0
+    return costs.why_not_fft(x, kernel, math.prod(way.points), outside)
+
+
+# --- direct sums ----------------------------------------------------------------------------------------
+
+
+class _Arranged(NamedTuple):
+    """Arrays as the kernel driver takes them: the axes that it is told of come last, rows and columns after all."""
+
+    x: np.ndarray
+    out: np.ndarray
+    axes: list[int]
+    start: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    group: int  # channels that interleave in a row
+
+    def run(self, kernel: np.ndarray, column: np.ndarray | None, windows: Windows, name: str, threads: int) -> None:
+        correlate_kernel(name).correlate(
+            self.x, self.out, kernel, column, windows.fill, BOUNDARIES[windows.boundary],
+            self.start, self.stride, self.dilation, self.group, threads,
+        )  # fmt: skip
+
+
+def _arranged(x: np.ndarray, out: np.ndarray, axes: list[int], windows: Windows) -> _Arranged:
+    """For windows that move along these axes, in ascending order."""
+    start, stride, dilation = windows[:3]
+    axes, group, last = list(axes), 1, x.ndim - 1
+    if last not in axes:
+        beside = math.prod(x.shape[axes[-1] + 1 :]) if len(axes) > 1 and stride[axes[-1]] == 1 else _INTERLEAVE
+        if beside < _INTERLEAVE and x.flags.c_contiguous and out.flags.c_contiguous:
+            group, last = beside, axes[-1]
+            x, out = (y.reshape(*y.shape[:last], -1) for y in (x, out))
+            start, dilation = ((*numbers[:last], numbers[last] * group) for numbers in (start, dilation))
+        else:
+            axes.append(last)
+    if len(axes) == 1:
+        axes.insert(0, last - 1)
+    longest = max(axes, key=lambda a: out.shape[a])
+    if len(axes) > 2 and group == 1 and out.shape[axes[-1]] < min(_NARROW, out.shape[longest]):
+        axes.remove(longest)
+        axes.append(longest)
+    if len(axes) < x.ndim or axes[-1] != last:
+        batch = [a for a in range(x.ndim) if a not in axes]
+        x, out = (y.transpose(*batch, *axes).squeeze(tuple(i for i, a in enumerate(batch) if y.shape[a] == 1))
+                  for y in (x, out))  # fmt: skip
+        start, stride, dilation = (tuple(numbers[a] for a in axes) for numbers in (start, stride, dilation))
+    return _Arranged(x, out, axes, start, stride, dilation, group)
+
+
+def by_sums(
+    x: np.ndarray, kernel: np.ndarray, out: np.ndarray, windows: Windows, name: str, threads: int
+) -> None:
+    """The sums as they are written   IN x, kernel   OUT out."""
+    arranged = _arranged(x, out, _moving(x.shape, kernel.shape, out.shape, windows), windows)
+    rest = [a for a in range(kernel.ndim) if a not in arranged.axes]
+    taps = kernel.transpose(*rest, *arranged.axes).reshape([kernel.shape[a] for a in arranged.axes])
+    arranged.run(np.ascontiguousarray(taps), None, windows, name, threads)
+
+
+def by_axes(
+    x: np.ndarray, factors: rank.Factors, out: np.ndarray, windows: Windows, name: str, threads: int
+) -> None:
+    """The sums of an outer product: the last two axes together, the others one by one   IN x, factors   OUT out.
+
+    What lies outside of a line that is already filtered is the fill value so filtered.
+    """
+    taps = [factors.get(a, np.ones(1, x.dtype)) for a in range(x.ndim)]
+    moving = _moving(x.shape, list(map(len, taps)), out.shape, windows)
+    left = [a for a in range(x.ndim) if a in factors or a in moving]
+    while left:
+        for here in (left[-2:], left[-1:]):
+            to = out if here == left else np.empty([(out if a in here else x).shape[a] for a in range(x.ndim)], x.dtype)
+            start = tuple(n if a in here else 0 for a, n in enumerate(windows.start))
+            arranged = _arranged(x, to, here, windows._replace(start=start))
+            if arranged.axes == here:
+                arranged.run(taps[here[1]][None], taps[here[0]], windows, name, threads)
+                break
+        else:
+            kernel = taps[here[0]].reshape([-1 if a in here else 1 for a in arranged.axes])
+            arranged.run(kernel, None, windows, name, threads)
+        for a in here:
+            windows = windows._replace(fill=windows.fill * taps[a].sum(dtype=x.dtype))
+        x, left = to, left[: -len(here)]
+
+
+# --- transforms -----------------------------------------------------------------------------------------
+
+
+def by_fft(
+    x: np.ndarray, kernel: np.ndarray, out: np.ndarray, windows: Windows, way: costs.Way, threads: int
+) -> None:
+    """The dense sums by transforms   IN x, kernel, finite   OUT out."""
+    if kernel.dtype.kind not in "fc":
+        kernel = kernel.astype(np.float64)
+    axes = _moving(x.shape, kernel.shape, out.shape, windows) or [x.ndim - 1]
+    order = [*(a for a in range(x.ndim) if a not in axes), *axes]
+    start, points = (tuple(numbers[a] for a in axes) for numbers in (windows.start, way.points))
+    kernel = kernel.transpose(order).reshape([kernel.shape[a] for a in axes])
+    x, out = (y.transpose(order)[None] for y in (x, out))  # of a batch of one at the least
+    for at in np.ndindex(x.shape[: -len(axes) - 1]):
+        if way.whole:
+            spectral.whole(x[at], kernel[None], start, out[at], points, threads)
+        else:
+            spectral.tiles(_stretches(x[at], start, windows), kernel, out[at], points, threads)
+
+
+def _stretches(x: np.ndarray, start: tuple[int, ...], windows: Windows) -> spectral.Stretches:
+    """Gives the input of outputs first, ..., with the boundary where they reach over the rim."""
+
+    def stretch(arrays: slice, first: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
+        found = x[arrays]
+        low = [s + f for s, f in zip(start, first, strict=True)]
+        for axis, (i, m) in enumerate(zip(low, size, strict=True), 1):
+            n = x.shape[axis]
+            if i >= 0 and i + m <= n:
+                found = found[(slice(None),) * axis + (slice(i, i + m),)]
+            elif windows.boundary != "fill":
+                found = found.take(_reference.source(np.arange(i, i + m), n, windows.boundary), axis)
+            else:
+                shape = list(found.shape)
+                shape[axis] = m
+                inside = (slice(None),) * axis + (slice(max(-i, 0), max(n - i, 0)),)
+                framed = np.full(shape, windows.fill[0], x.dtype)
+                framed[inside] = found[(slice(None),) * axis + (slice(max(i, 0), max(i + m, 0)),)]
+                found = framed
+        return found
+
+    return stretch
