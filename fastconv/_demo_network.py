@@ -318,14 +318,14 @@ def sizes() -> Figure:
     text = "\n".join(textwrap.wrap("ShapeError: " + message, 118))
     axes.text(0.025, 0.5, text, family="monospace", fontsize=10.5, va="center", color=INK, linespacing=1.6)
 
-    headline(below, "What fits, as the message says")
+    headline(below, "What can be done about it")
     panels = below.subplots(2, 3).ravel()
-    windows(panels[0], 10, 3, 1, 0, 0, f"stride=1: {nn.output_size(10, 3, 1)}")
-    windows(panels[1], 10, 3, 7, 0, 0, f"stride=7: {nn.output_size(10, 3, 7)}")
-    windows(panels[2], 10, 3, 2, 0, 1, f"padding=(0, 1): {nn.output_size(10, 3, 2, (0, 1))}")
-    windows(panels[3], 10, 3, 2, 1, 0, f"padding=(1, 0): {nn.output_size(10, 3, 2, (1, 0))}")
-    windows(panels[4], 10, 3, 2, 0, 0, f"remainder='drop': {nn.output_size(10, 3, 2, remainder='drop')}", "drop")
-    windows(panels[5], 10, 3, 2, 0, 0, f"remainder='pad': {nn.output_size(10, 3, 2, remainder='pad')}", "pad")
+    windows(panels[0], 10, 3, 1, 0, 0, f"stride=1: {nn.output_size(10, 3, 1)} windows")
+    windows(panels[1], 10, 3, 7, 0, 0, f"stride=7: {nn.output_size(10, 3, 7)} windows")
+    windows(panels[2], 10, 3, 2, 0, 1, f"padding=(0, 1): {nn.output_size(10, 3, 2, (0, 1))} windows")
+    windows(panels[3], 10, 3, 2, 1, 0, f"padding=(1, 0): {nn.output_size(10, 3, 2, (1, 0))} windows")
+    windows(panels[4], 10, 3, 2, 0, 0, f"remainder='drop': {nn.output_size(10, 3, 2, remainder='drop')} windows", "drop")
+    windows(panels[5], 10, 3, 2, 0, 0, f"remainder='pad': {nn.output_size(10, 3, 2, remainder='pad')} windows", "pad")
     return figure
 
 
