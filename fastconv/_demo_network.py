@@ -324,8 +324,9 @@ def sizes() -> Figure:
     windows(panels[1], 10, 3, 7, 0, 0, f"stride=7: {nn.output_size(10, 3, 7)} windows")
     windows(panels[2], 10, 3, 2, 0, 1, f"padding=(0, 1): {nn.output_size(10, 3, 2, (0, 1))} windows")
     windows(panels[3], 10, 3, 2, 1, 0, f"padding=(1, 0): {nn.output_size(10, 3, 2, (1, 0))} windows")
-    windows(panels[4], 10, 3, 2, 0, 0, f"remainder='drop': {nn.output_size(10, 3, 2, remainder='drop')} windows", "drop")
-    windows(panels[5], 10, 3, 2, 0, 0, f"remainder='pad': {nn.output_size(10, 3, 2, remainder='pad')} windows", "pad")
+    fewer, more = (nn.output_size(10, 3, 2, remainder=way) for way in ("drop", "pad"))
+    windows(panels[4], 10, 3, 2, 0, 0, f"remainder='drop': {fewer} windows", "drop")
+    windows(panels[5], 10, 3, 2, 0, 0, f"remainder='pad': {more} windows", "pad")
     return figure
 
 

@@ -53,13 +53,14 @@ def image(rng, shape, dtype):
 PAIRS = [(f, t) for f in CALLS for t in DTYPES if t.kind != "c" or f != "gaussian_gradient_magnitude"]
 
 
-@pytest.mark.parametrize(("function", "dtype"), PAIRS, ids=lambda value: value if isinstance(value, str) else name(value))
+@pytest.mark.parametrize(("function", "dtype"), PAIRS, ids=lambda value: value if type(value) is str else name(value))
 def test_as_scipy(rng, function, dtype):
     arguments, options = CALLS[function]
     for shape in [(1, 1), (7, 5), (19, 70), (40, 33)]:
         x = image(rng, shape, dtype)
         for mode in MODES:
-            theirs = getattr(scipy.ndimage, function)(x, *arguments, **options, mode=mode, cval=3)
+            with np.errstate(all="ignore"):  # squares that wrap have no root
+                theirs = getattr(scipy.ndimage, function)(x, *arguments, **options, mode=mode, cval=3)
             ours = getattr(ndimage, function)(x, *arguments, **options, mode=mode, cval=3)
             agree(ours, theirs, (function, shape, mode))
 
@@ -71,7 +72,8 @@ def test_output(rng, function):
     x = image(rng, (23, 41), "u1")
     for output in ("f4", np.float64, np.int32):
         agree(ours(x, *arguments, **options, output=output), theirs(x, *arguments, **options, output=output), output)
-    expected = theirs(x, *arguments, **options)
+    with np.errstate(all="ignore"):
+        expected = theirs(x, *arguments, **options)
     given = np.empty_like(x)
     assert ours(x, *arguments, **options, output=given) is given
     np.testing.assert_array_equal(given, expected)
@@ -153,7 +155,7 @@ def test_errors_are_of_scipys_types():
         lambda m: m.gaussian_filter1d(x, 1, order=-1), lambda m: m.sobel(x, 5),
         lambda m: m.convolve(x, np.ones((3, 3)), output=np.zeros((5, 5))),
     ):  # fmt: skip
-        with pytest.raises(Exception) as theirs:  # noqa: PT011
+        with pytest.raises(Exception) as theirs:
             call(scipy.ndimage)
         with pytest.raises(theirs.type):
             call(ndimage)
