@@ -135,7 +135,7 @@ def _launch(argv: list[str]) -> None:
         else:
             _launch.script(argv[0], argv[1:])
     except _launch.LaunchError as error:
-        fastconv.unpatch()  # for callers of main() in their own process
+        _launch.take_out()
         parser.error(str(error))
 
 

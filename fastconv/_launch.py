@@ -90,6 +90,13 @@ def _frames_of(main: ModuleType, frames: TracebackType | None) -> TracebackType 
     return frames
 
 
+def take_out() -> None:
+    """Undo `place`, where there is no program after all: main() may have been called by one."""
+    fastconv.unpatch()
+    for name in ("FASTCONV_PATCH", "FASTCONV_VERBOSE"):
+        os.environ.pop(name, None)
+
+
 def place(verbose: bool, report: bool) -> None:
     """Put fastconv in place, here and in children that import it."""
     fastconv.patch(verbose=verbose)
