@@ -32,7 +32,9 @@ from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .tiles cimport CONVERTS, LANES, ROWS, all_finite, correlate_plane, elem, elem_in, elem_out, read, write
+from .tiles cimport (
+    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, tile_rows, write,
+)
 
 cdef enum:              # numbers that _plan/grids.py names
     FILL = 0            # v v | a b c d | v v
@@ -53,6 +55,7 @@ cdef enum:
     TURNS = 4                   # blocks for each thread, where a run of planes could be longer
     PAGE = 64                   # scratch areas start on a cache line
     WAYS = 1 << 10              # rows so many bytes apart meet in few sets of the cache
+    MANY = 64                   # taps for which a rim of whole tiles is worth its packing
     QUICK_TAPS = 256            # of a kernel that a small call copies to its stack
 
 cdef extern from "Python.h":
@@ -159,11 +162,14 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column,
         low = min(max(-column, 0), columns)
         high = max(min(job.width - column, columns), low)
     for s in range(job.stride1):
-        for m in range(phase):
+        m = 0
+        while m < phase:
             j = m * job.stride1 + s
-            if low <= j < high:
+            if low <= j < high:                     # which is so where columns are not sorted by phase alone
+                m = high
                 continue
             where[s * phase + m] = column_source(job, column + j) if j < columns else NOWHERE
+            m += 1
     for i in range(rows):
         to = packed + i * ld
         m = source(row + i, job.height, job.boundary)
@@ -353,7 +359,7 @@ cdef Py_ssize_t *cut(Py_ssize_t n, Py_ssize_t low, Py_ssize_t high, Py_ssize_t s
 
 cdef inline void inside(Py_ssize_t start, Py_ssize_t stride, Py_ssize_t reach, Py_ssize_t n,
                         Py_ssize_t count, Py_ssize_t tile, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
-    """Outputs low .. high-1 see no boundary; the rim is widened to whole tiles where there is room."""
+    """Outputs low .. high-1 see no boundary; the rim is widened to a multiple of `tile` where there is room."""
     cdef Py_ssize_t first = 0 if start >= 0 else (-start + stride - 1) // stride
     cdef Py_ssize_t last = (n - 1 - reach - start) // stride + 1 if n - 1 - reach - start >= 0 else 0
     low[0] = min(up(first, tile), count)
@@ -368,27 +374,28 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     """Chooses the blocks, and the scratch memory they need, for a batch. False: out of memory."""
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
     cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
-    cdef Py_ssize_t item = sizeof(elem)
+    cdef Py_ssize_t item = sizeof(elem), tile = tile_rows(job.kh)
     job.row_cuts = job.column_cuts = job.offset = NULL
     if job.outer or job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True
     area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
-    bh = 32
+    bh = up(32, tile)
     if job.pack or job.column != NULL:              # rows above and below are packed or filtered again
-        bh = up(min(max(bh, 4 * reach0), 128), ROWS)
+        bh = up(min(max(bh, 4 * reach0), 128), tile)
     bh = min(bh, job.rows)
     bw = min(job.columns, LONGEST, max(up(BLOCK_BYTES // (bh * item), LANES), LANES))
     if job.outer:
-        bw = min(bw, max(up(TILE_BYTES // (job.planes * (ROWS + reach0) * item), LANES), 4 * LANES))
-        while job.planes * (bh + reach0) * (bw + reach1) > BLOCK_BYTES // item and bh > 2 * ROWS:
-            bh = up(bh // 2, ROWS)
+        bw = min(bw, max(up(TILE_BYTES // (job.planes * (tile + reach0) * item), LANES), 4 * LANES))
+        while job.planes * (bh + reach0) * (bw + reach1) > BLOCK_BYTES // item and bh > 2 * tile:
+            bh = up(bh // 2, tile)
     while bh * bw > GRAIN // area and bw > 4 * LANES:
         bw = up(bw // 2, LANES)
-    while bh * bw > GRAIN // area and bh > ROWS:
-        bh = up(bh // 2, ROWS)
+    while bh * bw > GRAIN // area and bh > tile:
+        bh = up(bh // 2, tile)
     if not job.pack:
-        inside(job.start0, job.stride0, reach0, job.height, job.rows, ROWS, &low0, &high0)
-        inside(job.start1, job.stride1, reach1, job.width, job.columns, LANES, &low1, &high1)
+        inside(job.start0, job.stride0, reach0, job.height, job.rows, tile, &low0, &high0)
+        inside(job.start1, job.stride1, reach1, job.width, job.columns,
+               COLUMNS * LANES if area >= MANY else LANES, &low1, &high1)
     job.row_cuts = cut(job.rows, low0, high0, bh, &job.row_blocks)
     job.column_cuts = cut(job.columns, low1, high1, bw, &job.column_blocks)
 

@@ -97,8 +97,8 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 #if FC_REGISTERS == 32
 #define FC_WIDE 4
 #define FC_LINE (FC_COMPLEX ? 8 : 16)
-#define FC_PANEL 4
-#define FC_ROWS 4
+#define FC_PANEL (FC_COMPLEX || sizeof(fc_real) < 4 ? 4 : 8)
+#define FC_ROWS (FC_COMPLEX ? 4 : 6)
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
 #else
 #define FC_WIDE 2
@@ -113,8 +113,14 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 /* Keeps `n` a run-time number: a loop over a known count would be unrolled until accumulators spill. */
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { __asm__("" : "+r"(n)); return n; }
 
+/* Makes an address one register: else each of several loads beside each other would keep an address of its own. */
+FC_INLINE const fc_elem *fc_anchor(const fc_elem *p) { __asm__("" : "+r"(p)); return p; }
+
 /* Asks for a cache line early; any address will do. */
 FC_INLINE void fc_prefetch(const void *p) { __builtin_prefetch(p); }
+
+/* The same, into L2: L1 is full of what is needed first. */
+FC_INLINE void fc_prefetch_far(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 /* Holds a value in a register: else the compiler repeats the load in every multiply-add that uses it. */
 #if defined(__AVX512F__)
@@ -128,7 +134,9 @@ FC_INLINE void fc_prefetch(const void *p) { __builtin_prefetch(p); }
 #endif
 #else
 FC_INLINE ptrdiff_t fc_opaque(ptrdiff_t n) { return n; }
+FC_INLINE const fc_elem *fc_anchor(const fc_elem *p) { return p; }
 FC_INLINE void fc_prefetch(const void *p) { (void) p; }
+FC_INLINE void fc_prefetch_far(const void *p) { (void) p; }
 #define FC_HOLD(v) ((void) 0)
 #endif
 

@@ -40,7 +40,12 @@ cdef extern from "simd.h" nogil:
     elem read "fc_read" (const elem_in *)
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+    const elem *anchor "fc_anchor" (const elem *)
+    void prefetch_far "fc_prefetch_far" (const void *)
     bint all_finite "fc_all_finite" (const elem *, Py_ssize_t)
+
+cdef enum:
+    AHEAD = 1 << 10     # bytes of a line that are asked for before they are needed
 
 
 # --- one line -------------------------------------------------------------------------------------------
@@ -82,6 +87,18 @@ cdef inline void line_panels(acc_t *acc, const elem *x, const elem *h, Py_ssize_
     elif J == 4 and PANEL >= 4:
         for c in range(opaque(n)):
             line_panel(acc, x + c, h + c, 4, R)
+    elif J == 5 and PANEL >= 5:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 5, R)
+    elif J == 6 and PANEL >= 6:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 6, R)
+    elif J == 7 and PANEL >= 7:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 7, R)
+    elif J == 8 and PANEL >= 8:
+        for c in range(opaque(n)):
+            line_panel(acc, x + c, h + c, 8, R)
 
 
 cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t taps, const int R) noexcept nogil:
@@ -91,6 +108,8 @@ cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t t
     cdef Py_ssize_t k = 0, n
     for r in range(R):
         acc[r] = zero()
+        prefetch_far(<const char *> (x + taps + r * LANES) + AHEAD)
+        prefetch_far(<const char *> (out + r * LANES) + AHEAD)
     while taps - k >= PANEL * LANES:
         line_panels(acc, x + k, h + k, LANES, PANEL, R)
         k += PANEL * LANES
@@ -152,7 +171,7 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
     cdef vec v[COLUMNS]
     cdef tap_t t
     for q in range(k.columns):
-        p = x + k.offset[q]
+        p = anchor(x + k.offset[q])
         for c in range(C):
             v[c] = load(p + c * LANES)
         for r in range(first, last):
@@ -162,13 +181,16 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
 
 
 cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
-    """R output rows of C vectors, R <= 4 and R <= kernel rows + 1   IN x, k   OUT out."""
+    """R output rows of C vectors, R <= 6 and R <= kernel rows + 1   IN x, k   OUT out."""
     cdef acc_t acc[ROWS * COLUMNS]
     cdef Py_ssize_t i, s = 0, w = k.columns, n = k.rows, ld = k.ldx
     cdef const elem *h = k.h
     cdef int r, c
-    for r in range(R * C):
-        acc[r] = zero()
+    for r in range(R):
+        for c in range(C):
+            acc[r * C + c] = zero()
+            prefetch_far(x + (n + R - 1 + r) * ld + c * LANES)      # of the rows below
+            prefetch_far(out + (R + r) * k.ldo + c * LANES)
     while True:
         if R > 1:                                                   # rows that only the first outputs need
             plane_row(acc, k, x, h, 0, 1, C)
@@ -176,6 +198,10 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
             plane_row(acc, k, x + ld, h + w, 0, 2, C)
         if R > 3:
             plane_row(acc, k, x + 2 * ld, h + 2 * w, 0, 3, C)
+        if R > 4:
+            plane_row(acc, k, x + 3 * ld, h + 3 * w, 0, 4, C)
+        if R > 5:
+            plane_row(acc, k, x + 4 * ld, h + 4 * w, 0, 5, C)
         for i in range(R - 1, n):
             plane_row(acc, k, x + i * ld, h + i * w, 0, R, C)
         if R > 1:                                                   # and that only the last ones need
@@ -184,6 +210,10 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
             plane_row(acc, k, x + (n + 1) * ld, h + (n + 1) * w, 2, R, C)
         if R > 3:
             plane_row(acc, k, x + (n + 2) * ld, h + (n + 2) * w, 3, R, C)
+        if R > 4:
+            plane_row(acc, k, x + (n + 3) * ld, h + (n + 3) * w, 4, R, C)
+        if R > 5:
+            plane_row(acc, k, x + (n + 4) * ld, h + (n + 4) * w, 5, R, C)
         s += 1
         if s == k.sections:
             break
@@ -195,24 +225,34 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
 
 
 cdef inline void plane_rows(elem *out, const elem *x, const Plane *k, Py_ssize_t n, const int R) noexcept nogil:
-    """R output rows of n >= L elements; the last vector overlaps its neighbour."""
+    """R output rows of n >= L elements; the last tile overlaps its neighbour and writes the same values again."""
     cdef Py_ssize_t i = 0
-    while n - i >= COLUMNS * LANES:
+    while i < n and n >= COLUMNS * LANES:
+        i = min(i, n - COLUMNS * LANES)
         plane_tile(out + i, x + i, k, R, COLUMNS)
         i += COLUMNS * LANES
-    while i < n:
+    while i < n and R <= 4:                         # narrow
         i = min(i, n - LANES)
         plane_tile(out + i, x + i, k, R, 1)
         i += LANES
 
 
+cdef inline Py_ssize_t tile_rows(Py_ssize_t kh) noexcept nogil:
+    """Rows of the tile of a kernel of kh rows; with few, rows that only some outputs need would be most of its work."""
+    return ROWS if kh > ROWS else min(ROWS, 4)
+
+
 cdef inline void plane(elem *out, const elem *x, const Plane *k, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
     """out[0 : rows, 0 : n], n >= L."""
     cdef Py_ssize_t r = 0
-    if k.rows >= ROWS - 1:
+    if k.rows > ROWS > 4 and n >= COLUMNS * LANES:
         while rows - r >= ROWS:
             plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, ROWS)
             r += ROWS
+    if ROWS >= 4 and k.rows >= 3:
+        while rows - r >= 4:
+            plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, 4)
+            r += 4
     while rows - r >= 2:
         plane_rows(out + r * k.ldo, x + r * k.ldx, k, n, 2)
         r += 2
@@ -273,7 +313,7 @@ cdef inline void scattered_tile(elem *out, const elem *x, const elem *h, const P
     for c in range(C):
         acc[c] = zero()
     for k in range(taps):
-        p = x + offset[k]
+        p = anchor(x + offset[k])
         t = splat(h[k])
         for c in range(C):
             acc[c] = madd(acc[c], load(p + c * LANES), t)
