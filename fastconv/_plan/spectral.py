@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
+HALVED = 1 << 12  # points from which two transforms of half the length are worth their calls
 BATCH = 8  # blocks of a batch at least: transforms are SIMD across them
 
 
@@ -162,6 +163,11 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,))
+    if len(x) == 1 and points >= HALVED and x.shape[1] < 2 * len(taps) < 4 * x.shape[1]:
+        y = _by_halves(x[0], taps[::-1], forth, back)
+        out[:, :low] = out[:, high:] = 0
+        _put(out[0, low:high], y[first + low : first + high])
+        return
     spectrum = forth(taps[::-1], (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
 
@@ -174,6 +180,33 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
         _put(to[:, low:high], y[:, first + low : first + high])
 
     share_out(work, range(0, len(x), at_once), workers)
+
+
+def _by_halves(x: np.ndarray, taps: np.ndarray, forth: Transform, back: Transform) -> np.ndarray:
+    """The convolution of a line with about as many taps, and zeros after it.
+
+    One long transform goes number by number, but several beside each other are SIMD. Of both inputs in halves of m,
+
+        x * h = x0 * h0 + z^m (x0 * h1 + x1 * h0) + z^2m (x1 * h1),
+
+    four transforms of half the length, and three back.
+    """
+    m = (max(len(x), len(taps)) + 1) // 2
+    halves = np.zeros((4, m), taps.dtype)
+    halves[0], halves[1, : len(x) - m] = x[:m], x[m:]
+    halves[2, : len(taps)], halves[3, : max(len(taps) - m, 0)] = taps[:m], taps[m:]
+    points = good_size(2 * m)
+    x0, x1, h0, h1 = forth(halves, (points,))
+    spectra = np.zeros((3 if taps.itemsize > 8 or taps.dtype == np.float64 else 4, len(x0)), x0.dtype)
+    np.multiply(x0, h0, out=spectra[0])
+    np.multiply(x1, h1, out=spectra[2])
+    np.multiply(x0, h1, out=spectra[1])
+    spectra[1] += x1 * h0
+    parts = back(spectra, (points,))
+    y = np.zeros(4 * m, taps.dtype)
+    for i in range(3):
+        y[i * m : (i + 2) * m] += parts[i, : 2 * m]
+    return y
 
 
 def _stretch(rows: np.ndarray, first: int, length: int, n: int, dtype: np.dtype) -> np.ndarray:
