@@ -123,7 +123,7 @@ def _grid_work(points: list[int], itemsize: int) -> float:
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
     if x.dtype == taps.dtype and x.dtype.kind in "fc" and x.flags.forc:
-        power = float(np.vdot(x, x).real) * float(np.vdot(taps, taps).real) * float(points * taps.size) ** 2
+        power = _power(x) * _power(taps) * float(points * taps.size) ** 2
         if power < float(np.finfo(x.dtype).max) / 64 and not fill:
             return ""  # one look at the numbers: no sum in the transform is larger than the root of this
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
@@ -139,6 +139,13 @@ def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> 
         # the FFT's error in float64 must stay below a quarter, so that rounding finds the whole number
         return "these integers are too large for a transform to give exact sums"
     return ""
+
+
+def _power(x: np.ndarray) -> float:
+    """The sum of the squares. Not by BLAS: its threads go on spinning where the work's own should run."""
+    flat = x.ravel("K")
+    flat = flat.view(flat.real.dtype)
+    return float(np.einsum("i,i", flat, flat))
 
 
 def _largest(x: np.ndarray) -> float:
