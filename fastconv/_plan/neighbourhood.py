@@ -69,9 +69,9 @@ def over_all(values: Sequence[Any], axes: Sequence[int], ndim: int, otherwise: A
     return spread
 
 
-def origins(origin: Any, axes: Sequence[int], ndim: int) -> list[Any]:
-    """Origins for every axis. Where `axes` names all of them, SciPy reads the origins in ascending order, too."""
-    values = sequence(origin, len(axes))
+def of_all(value: Any, axes: Sequence[int], ndim: int) -> list[Any]:
+    """Values for every axis, 0 where none is given. Where `axes` names all, SciPy reads them in ascending order."""
+    values = sequence(value, len(axes))
     return values if len(axes) == ndim else over_all(values, axes, ndim, 0)
 
 
@@ -97,6 +97,8 @@ def fill(cval: Any) -> float:
 def output(output: Any, x: np.ndarray, complex_output: bool = False) -> np.ndarray:
     """The array for the result: a new one of the dtype that is given or the input's, or the caller's."""
     if output is None:
+        if x.dtype.kind in "SU":
+            raise TypeError(f"input is text ({x.dtype}), which no filter takes")
         dtype = x.dtype.newbyteorder("=")
         return np.empty(x.shape, np.promote_types(dtype, np.complex64) if complex_output else dtype)
     if isinstance(output, (type, np.dtype, str)):
@@ -137,7 +139,8 @@ def store(y: np.ndarray, values: np.ndarray) -> None:
             if y.dtype.kind == "u" and y.dtype.itemsize == 8:
                 values = np.where(values > -1, values.astype(np.uint64), -(-values).astype(np.uint64))
             else:
-                values = values.astype(np.int64 if y.dtype.itemsize > 2 else np.int32)
+                wide = y.dtype.itemsize == 8 or y.dtype.str[1:] == "u4"
+                values = values.astype(np.int64 if wide else np.int32)
         np.copyto(y, values.astype(np.uint8) if y.dtype.kind == "b" else values, casting="unsafe")
 
 
