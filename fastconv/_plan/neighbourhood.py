@@ -4,11 +4,12 @@ Errors are of the types SciPy raises, which are RuntimeErrors for much that is a
 """
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,6 +18,23 @@ MODES = {
     "reflect": "symm", "grid-mirror": "symm", "constant": "fill", "grid-constant": "fill", "nearest": "nearest",
     "mirror": "mirror", "wrap": "wrap", "grid-wrap": "wrap",
 }  # fmt: skip
+
+
+_Plan = TypeVar("_Plan", bound=Callable[..., Any])
+
+
+def remembered(plan: _Plan) -> _Plan:
+    """Small calls cost what it takes to plan them: plans are remembered, unless a list is among the arguments."""
+    known = functools.lru_cache(256, typed=True)(plan)
+
+    @functools.wraps(plan)
+    def remember(*arguments: Any) -> Any:
+        try:
+            return known(*arguments)
+        except TypeError:
+            return plan(*arguments)
+
+    return cast(_Plan, remember)
 
 
 def boundary(mode: Any) -> str:

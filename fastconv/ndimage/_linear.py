@@ -5,7 +5,7 @@ import functools
 import numbers
 import operator
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -948,31 +948,14 @@ def _one(order: int, axis: int, ndim: int) -> list[int]:
     return [order if i == axis else 0 for i in range(ndim)]
 
 
+@neighbourhood.remembered
 def _mean(axis: int, size: int, origin: int, mode: str) -> Pass:
     start = neighbourhood.start(operator.index(size), origin)
     window = Mean(size) if size > 1 else Weights([1])
     return Pass(axis, window, start, neighbourhood.boundary(mode))
 
 
-# Small calls cost what it takes to plan them: plans are remembered, unless a list is among the arguments.
-
-_Plan = TypeVar("_Plan", bound=Callable[..., Any])
-
-
-def _remembered(plan: _Plan) -> _Plan:
-    known = functools.lru_cache(256, typed=True)(plan)
-
-    @functools.wraps(plan)
-    def remember(*arguments: Any) -> Any:
-        try:
-            return known(*arguments)
-        except TypeError:
-            return plan(*arguments)
-
-    return cast(_Plan, remember)
-
-
-@_remembered
+@neighbourhood.remembered
 def _gaussian_passes(
     ndim: int, axes: Any, sigma: Any, order: Any, mode: Any, truncate: float, radius: Any
 ) -> tuple[Pass, ...]:
@@ -986,21 +969,21 @@ def _gaussian_passes(
     return tuple(passes)
 
 
-@_remembered
+@neighbourhood.remembered
 def _mean_passes(ndim: int, axes: Any, size: Any, origin: Any, mode: Any) -> tuple[Pass, ...]:
     axes = neighbourhood.all_axes(axes, ndim)
     options = (neighbourhood.sequence(option, len(axes)) for option in (size, origin, mode))
     return tuple(_mean(axis, int(n), o, name) for axis, n, o, name in zip(axes, *options, strict=True) if n > 1)
 
 
-@_remembered
+@neighbourhood.remembered
 def _edge_passes(ndim: int, axis: int, across: Weights, mode: Any) -> tuple[Pass, ...]:
     boundaries = [neighbourhood.boundary(name) for name in neighbourhood.sequence(mode, ndim)]
     others = [Pass(other, across, -1, boundaries[other]) for other in range(ndim) if other != axis]
     return Pass(axis, _DIFFERENCE, -1, boundaries[axis]), *others
 
 
-@_remembered
+@neighbourhood.remembered
 def _stencil(data: bytes, shape: tuple[int, ...], ndim: int, axes: Any, origin: Any, flip: bool) -> stencil.Stencil:
     axes = neighbourhood.all_axes(axes, ndim)
     w = neighbourhood.expand(np.frombuffer(data).reshape(shape), axes, ndim, "weights")

@@ -462,12 +462,11 @@ def _rank(
     if footprint is None:
         if size is None:
             raise RuntimeError("no footprint or filter size provided")
-        footprint = np.ones(neighbourhood.sequence(size, len(axes)), bool)
+        footprint, begin, count = _box(x.ndim, size, axes, origin)
     else:
-        footprint = np.asarray(footprint, bool)
-    footprint = neighbourhood.expand(footprint, axes, x.ndim, "footprint")
-    begin = _begin(footprint, axes, origin)
-    count = int(footprint.sum())
+        footprint = neighbourhood.expand(np.asarray(footprint, bool), axes, x.ndim, "footprint")
+        begin = _begin(footprint, axes, origin)
+        count = int(footprint.sum())
     number = _number(which, operation, count)
     if number in (0, count - 1):
         if not isinstance(mode, str) and np.iterable(mode):
@@ -484,6 +483,14 @@ def _rank(
         cval = neighbourhood.stored(cval, np.dtype(np.int64) if line and x.dtype.kind in "biu" else x.dtype)
     order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, number, False, workers)
     return y
+
+
+@neighbourhood.remembered
+def _box(ndim: int, size: Any, axes: Sequence[int], origin: Any) -> tuple[np.ndarray, list[int], int]:
+    """The footprint of a box, where it begins, and how much it holds."""
+    footprint = np.ones(neighbourhood.sequence(size, len(axes)), bool)
+    footprint = neighbourhood.expand(footprint, axes, ndim, "footprint")
+    return footprint, _begin(footprint, axes, origin), footprint.size
 
 
 def _number(which: Any, operation: str, count: int) -> int:
