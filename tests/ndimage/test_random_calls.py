@@ -166,7 +166,7 @@ class Call:
                "footprint": [[], np.zeros((3, 3)), [[1, 0, 1]], [1, 1], 1, np.ones((0, 3))],
                "output": ["", "O", "f2", "x", np.float16, object, np.longdouble, complex, np.complex64, "U3", [0], 3,
                           np.zeros(3), np.zeros((4, 4, 4), np.float16)],
-               0: [None, [], "1", [[1, 2]], 2.5, [1, 2, 3], -3, 1e9, np.ones((2, 2, 2)), [1j, 2]]}  # fmt: skip
+               0: [None, [], "1", [[1, 2]], 2.5, [1, 2, 3], -3, 90.0, np.ones((2, 2, 2)), [1j, 2]]}  # fmt: skip
         takes = {"mode", "cval", "output"}
         takes |= {"axes"} if not self.face.endswith("1d") and self.face not in ("sobel", "prewitt") else {"axis"}
         takes |= {"axis"} - {"axes"} if self.face in ("sobel", "prewitt") else set()
