@@ -31,6 +31,8 @@ from .tiles cimport INTEGER, LANES, acc_t, elem, load, madd, mul_add, opaque, sp
 cdef enum:
     MAX_OUTER = 64              # axes
     WIDE = 8                    # vectors of a tile: as many sums under way as the adders take steps
+    HALF = 4                    # and of those that take what is left of a row
+    PAIR = 2
     CACHE = 1 << 18             # bytes of packed rows: they stay in L2
     TALL = 256                  # rows of a strip
     ROWS = 16                   # that go down a strip together
@@ -107,6 +109,14 @@ cdef void sums(elem *out, Py_ssize_t ldo, const elem *const *at, Py_ssize_t ld, 
         for r in range(rows):
             tile(out + r * ldo + i, at, r * ld + i, terms, count, WIDE)
         i += WIDE * LANES
+    if n - i >= HALF * LANES:
+        for r in range(rows):
+            tile(out + r * ldo + i, at, r * ld + i, terms, count, HALF)
+        i += HALF * LANES
+    if n - i >= PAIR * LANES:
+        for r in range(rows):
+            tile(out + r * ldo + i, at, r * ld + i, terms, count, PAIR)
+        i += PAIR * LANES
     while i < n:
         i = min(i, n - LANES)
         for r in range(rows):
@@ -121,7 +131,7 @@ cdef void strip(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
     cdef const Frame *f = &job.frame
     cdef const char **found = <const char **> (scratch + job.found_at)
     cdef const elem **at = <const elem **> (scratch + job.at_at)
-    cdef elem *packed = <elem *> (scratch + job.packed_at)
+    cdef elem *packed
     cdef elem *staging = <elem *> (scratch + job.staging_at)
     cdef elem *slot
     cdef char *out = job.out
@@ -151,6 +161,7 @@ cdef void strip(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
     columns = min(job.width, job.columns - first_column)
     staged = job.stage or columns < LANES
     span(f, first_column + job.start1 * f.group, columns, job.beside * f.group, <Py_ssize_t *> scratch, &s)
+    packed = <elem *> (scratch + job.packed_at) + (-s.low & (LANES - 1))    # what lies inside starts on a cache line
     inside = inside and not job.pack and s.low == 0 and s.high == s.n
     while done < job.height and first_row + done < job.rows:
         row = first_row + done
@@ -194,7 +205,7 @@ cdef void lay_out(Job *job) noexcept nogil:
     job.strips_across = (job.columns + job.width - 1) // job.width
     job.strips_down = (job.rows + job.height - 1) // job.height
 
-    job.frame.ld = ld = row_of(max(job.width, LANES) + beside + LANES)
+    job.frame.ld = ld = row_of(max(job.width, LANES) + beside + 2 * LANES)
     job.slot = (job.step + job.above) * ld
     job.at_at = up(ld * sizeof(Py_ssize_t), PAGE)
     job.found_at = job.at_at + up(job.count * sizeof(char *), PAGE)
@@ -234,7 +245,8 @@ def stencil(cnp.ndarray x not None, cnp.ndarray out not None, int x_type, int ou
     cdef Py_ssize_t t, strips = 1, done = 0, step, end, work
     cdef const Py_ssize_t *place = <Py_ssize_t *> cnp.PyArray_DATA(places)
     cdef const elem *w = <elem *> cnp.PyArray_DATA(weights)
-    cdef char *scratch = NULL
+    cdef char *memory = NULL
+    cdef char *scratch
     if not 0 <= d <= MAX_OUTER or out.ndim != x.ndim:
         raise ValueError(f"a stencil needs the same 2 to {MAX_OUTER + 2} dimensions, not {x.ndim} and {out.ndim}")
     job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
@@ -263,9 +275,10 @@ def stencil(cnp.ndarray x not None, cnp.ndarray out not None, int x_type, int ou
     workers = <int> max(1, min(<Py_ssize_t> workers, strips, work // SHARE))
     job.terms = <Term *> malloc((job.count + 1) * sizeof(Term))
     try:
-        scratch = <char *> malloc(workers * job.scratch_bytes)
-        if scratch == NULL or job.terms == NULL:
+        memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+        if memory == NULL or job.terms == NULL:
             raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+        scratch = memory + (-<Py_ssize_t> memory & (PAGE - 1))
         for t in range(job.count):
             job.terms[t].plane, job.terms[t].row, job.terms[t].column = place[3 * t], place[3 * t + 1], place[3 * t + 2]
             job.terms[t].w = w[t]
@@ -279,5 +292,5 @@ def stencil(cnp.ndarray x not None, cnp.ndarray out not None, int x_type, int ou
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)
         free(job.terms)

@@ -4,11 +4,12 @@ Errors are of the types SciPy raises, which are RuntimeErrors for much that is a
 """
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,6 +18,23 @@ MODES = {
     "reflect": "symm", "grid-mirror": "symm", "constant": "fill", "grid-constant": "fill", "nearest": "nearest",
     "mirror": "mirror", "wrap": "wrap", "grid-wrap": "wrap",
 }  # fmt: skip
+
+
+_Plan = TypeVar("_Plan", bound=Callable[..., Any])
+
+
+def remembered(plan: _Plan) -> _Plan:
+    """Small calls cost what it takes to plan them: plans are remembered, unless a list is among the arguments."""
+    known = functools.lru_cache(256, typed=True)(plan)
+
+    @functools.wraps(plan)
+    def remember(*arguments: Any) -> Any:
+        try:
+            return known(*arguments)
+        except TypeError:
+            return plan(*arguments)
+
+    return cast(_Plan, remember)
 
 
 def boundary(mode: Any) -> str:
@@ -69,9 +87,9 @@ def over_all(values: Sequence[Any], axes: Sequence[int], ndim: int, otherwise: A
     return spread
 
 
-def origins(origin: Any, axes: Sequence[int], ndim: int) -> list[Any]:
-    """Origins for every axis. Where `axes` names all of them, SciPy reads the origins in ascending order, too."""
-    values = sequence(origin, len(axes))
+def of_all(value: Any, axes: Sequence[int], ndim: int) -> list[Any]:
+    """Values for every axis, 0 where none is given. Where `axes` names all, SciPy reads them in ascending order."""
+    values = sequence(value, len(axes))
     return values if len(axes) == ndim else over_all(values, axes, ndim, 0)
 
 
@@ -97,6 +115,8 @@ def fill(cval: Any) -> float:
 def output(output: Any, x: np.ndarray, complex_output: bool = False) -> np.ndarray:
     """The array for the result: a new one of the dtype that is given or the input's, or the caller's."""
     if output is None:
+        if x.dtype.kind in "SU":
+            raise TypeError(f"input is text ({x.dtype}), which no filter takes")
         dtype = x.dtype.newbyteorder("=")
         return np.empty(x.shape, np.promote_types(dtype, np.complex64) if complex_output else dtype)
     if isinstance(output, (type, np.dtype, str)):
@@ -137,7 +157,8 @@ def store(y: np.ndarray, values: np.ndarray) -> None:
             if y.dtype.kind == "u" and y.dtype.itemsize == 8:
                 values = np.where(values > -1, values.astype(np.uint64), -(-values).astype(np.uint64))
             else:
-                values = values.astype(np.int64 if y.dtype.itemsize > 2 else np.int32)
+                wide = y.dtype.itemsize == 8 or y.dtype.str[1:] == "u4"
+                values = values.astype(np.int64 if wide else np.int32)
         np.copyto(y, values.astype(np.uint8) if y.dtype.kind == "b" else values, casting="unsafe")
 
 

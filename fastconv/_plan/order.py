@@ -137,7 +137,7 @@ def _box(
 ) -> None:
     """The same for x and out of one dtype, not empty, aligned and native, apart in memory; the axes in any order."""
     module, order = keys(x.dtype, smallest)
-    value = _value(outside, x.dtype)
+    value = _value(outside, math.copysign(1, outside), x.dtype)
     begin, extent, code = [0] * x.ndim, [1] * x.ndim, [0] * x.ndim
     for axis, size, start, boundary in passes:
         # Beyond twice the length of an axis, the period of its reflection, a window sees nothing new.
@@ -159,23 +159,25 @@ def _box(
         x, out = (np.moveaxis(a, last, -1) for a in (x, out))
     rows: list[int | None] = [axis for axis in axes if axis != column]
     run = _runtime.kernel(module, "extrema").box
+    windows = [*extent, 1], [*begin, 0], [*code, 0]  # the last ones where an axis is not filtered
     while True:
         row = rows.pop() if rows else None
         if row is not None and column is not None and extent[row] * extent[column] * x.itemsize > _SWEPT_BYTES:
             rows, row = [*rows, row], None
         to = np.empty(x.shape, x.dtype) if rows else out
-        window = (
-            tuple(other if axis is None else values[axis] for axis in (row, column))
-            for values, other in ((extent, 1), (begin, 0), (code, 0))
-        )
+        window = [  # rows and columns of: extent, beginning, boundary
+            (values[-1] if row is None else values[row], values[-1] if column is None else values[column])
+            for values in windows
+        ]
         run(_planes(x, row), _planes(to, row), *window, group, value, order, threads)
         if not rows:
             return
         x, column = to, None
 
 
-def _value(outside: float, dtype: np.dtype) -> np.ndarray:
-    """The fill value for a kernel."""
+@lru_cache(64)
+def _value(outside: float, _sign: float, dtype: np.dtype) -> np.ndarray:
+    """The fill value for a kernel; zeros of the two signs are told apart."""
     with np.errstate(over="ignore"):
         return np.array([outside]).astype(dtype) if dtype.kind == "f" else np.array([int(outside)], dtype)
 
@@ -216,7 +218,7 @@ def _window(
     view = _view(*window, x.shape, tuple(boundaries), x.flags.c_contiguous and out.flags.c_contiguous)
     x, out = (a.reshape(view.shape).transpose(view.axes) for a in (x, out))
     run = _runtime.kernel(module, "ranks")
-    value = _value(outside, x.dtype)
+    value = _value(outside, math.copysign(1, outside), x.dtype)
     given = view.start, view.boundaries, view.group, value, order
     if view.footprint.shape == (1, 3, 3) and number == 4 and view.footprint.all():
         run.median3x3(x, out, view.sections, *given, threads)

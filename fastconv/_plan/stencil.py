@@ -48,7 +48,7 @@ class Stencil:
         weights, start = self.weights, self.start
         if channels:
             weights, start = weights[..., 0], start[:-1]
-        if weights.ndim == 1:
+        while weights.ndim < 2:
             weights, start = weights[None], (0, *start)
         ways = Weights(weights.ravel()).ways(x, y, fill)
         module = next(name for name, doubt in ways.items() if doubt == 0)
@@ -74,6 +74,8 @@ def run(
     fill : the value beyond the edge under the boundary 'fill'
     """
     threads = _runtime.threads(workers)
+    if y.size == 0:
+        return
     supported(x.dtype, y.dtype)
     if x.dtype.kind == "b":
         x = x.view(np.uint8)
@@ -82,14 +84,12 @@ def run(
         run(x, whole, stencil, boundaries, fill, workers)
         np.not_equal(whole, 0, out=y)
         return
-    if y.size == 0:
-        return
     to = y if takes(y, x) else np.empty(y.shape, y.dtype.newbyteorder("="))
     if not x.dtype.isnative or not x.flags.aligned:
         x = native(x, x.dtype.newbyteorder("="))
     planes, channels = (x, to), 0
-    if x.ndim == 1:
-        planes, boundaries = (x[None], to[None]), (boundaries[0], *boundaries)
+    if x.ndim < 2:
+        planes, boundaries = np.atleast_2d(x, to), ("nearest",) * (2 - x.ndim) + tuple(boundaries)
     elif x.ndim > 2 and stencil.weights.shape[-1] == 1 and x.shape[-1] < _BESIDE and _contiguous(*planes):
         channels, shape = x.shape[-1], (*x.shape[:-2], -1)
         planes, boundaries = (x.reshape(shape), to.reshape(shape)), boundaries[:-1]

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import functools
 import numbers
+import operator
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -471,7 +472,7 @@ def gaussian_laplace(
     """
     x = _kept(np.asarray(input), output)
     chosen = neighbourhood.all_axes(axes, x.ndim)
-    sigmas = neighbourhood.over_all(neighbourhood.sequence(sigma, len(chosen)), chosen, x.ndim, 0)
+    sigmas = neighbourhood.of_all(sigma, chosen, x.ndim)
 
     def second(axis: int, output: Any, mode: str) -> np.ndarray:
         return gaussian_filter(x, sigmas, _one(2, axis, x.ndim), output, mode, cval, workers=workers, **kwargs)
@@ -868,6 +869,8 @@ def _by_parts(
     cval: Any,
 ) -> None:
     """y from x and weights by real(x, w, y, cval), where any of them may be complex."""
+    if w.dtype.kind == "c" and np.may_share_memory(x, y):
+        x = x.copy()  # its parts serve twice
     if x.dtype.kind == "c" and w.dtype.kind == "c":
         part = np.empty(x.shape, x.real.dtype)
         real(x.real, w.real, y.real, np.real(cval))
@@ -945,31 +948,14 @@ def _one(order: int, axis: int, ndim: int) -> list[int]:
     return [order if i == axis else 0 for i in range(ndim)]
 
 
+@neighbourhood.remembered
 def _mean(axis: int, size: int, origin: int, mode: str) -> Pass:
-    start = neighbourhood.start(size, origin)
+    start = neighbourhood.start(operator.index(size), origin)
     window = Mean(size) if size > 1 else Weights([1])
     return Pass(axis, window, start, neighbourhood.boundary(mode))
 
 
-# Small calls cost what it takes to plan them: plans are remembered, unless a list is among the arguments.
-
-_Plan = TypeVar("_Plan", bound=Callable[..., Any])
-
-
-def _remembered(plan: _Plan) -> _Plan:
-    known = functools.lru_cache(256, typed=True)(plan)
-
-    @functools.wraps(plan)
-    def remember(*arguments: Any) -> Any:
-        try:
-            return known(*arguments)
-        except TypeError:
-            return plan(*arguments)
-
-    return cast(_Plan, remember)
-
-
-@_remembered
+@neighbourhood.remembered
 def _gaussian_passes(
     ndim: int, axes: Any, sigma: Any, order: Any, mode: Any, truncate: float, radius: Any
 ) -> tuple[Pass, ...]:
@@ -983,28 +969,26 @@ def _gaussian_passes(
     return tuple(passes)
 
 
-@_remembered
+@neighbourhood.remembered
 def _mean_passes(ndim: int, axes: Any, size: Any, origin: Any, mode: Any) -> tuple[Pass, ...]:
     axes = neighbourhood.all_axes(axes, ndim)
     options = (neighbourhood.sequence(option, len(axes)) for option in (size, origin, mode))
     return tuple(_mean(axis, int(n), o, name) for axis, n, o, name in zip(axes, *options, strict=True) if n > 1)
 
 
-@_remembered
+@neighbourhood.remembered
 def _edge_passes(ndim: int, axis: int, across: Weights, mode: Any) -> tuple[Pass, ...]:
     boundaries = [neighbourhood.boundary(name) for name in neighbourhood.sequence(mode, ndim)]
     others = [Pass(other, across, -1, boundaries[other]) for other in range(ndim) if other != axis]
     return Pass(axis, _DIFFERENCE, -1, boundaries[axis]), *others
 
 
-@_remembered
+@neighbourhood.remembered
 def _stencil(data: bytes, shape: tuple[int, ...], ndim: int, axes: Any, origin: Any, flip: bool) -> stencil.Stencil:
     axes = neighbourhood.all_axes(axes, ndim)
     w = neighbourhood.expand(np.frombuffer(data).reshape(shape), axes, ndim, "weights")
     w = np.where(np.abs(w) > np.finfo(float).eps, w, 0.0)  # what else there is, and NaN, SciPy leaves out
-    origins = neighbourhood.sequence(origin, len(axes))
-    if len(axes) < ndim:  # of all axes the order says nothing, as that of the weights
-        origins = neighbourhood.over_all(origins, axes, ndim, 0)
+    origins = neighbourhood.of_all(origin, axes, ndim)
     if flip:
         w = np.flip(w)
         origins = [-o - (n % 2 == 0) for o, n in zip(origins, w.shape, strict=True)]
@@ -1019,7 +1003,8 @@ def _weights(data: bytes) -> Weights:
 
 def _gaussian(sigma: Any, order: int, truncate: float, radius: Any) -> Weights:
     """The weights of a Gaussian or of its derivative."""
-    reach = int(truncate * float(sigma) + 0.5) if radius is None else radius
+    reach = int(truncate * float(sigma) + 0.5)
+    reach = reach if radius is None else radius
     if not isinstance(reach, numbers.Integral) or reach < 0:
         raise ValueError(f"Radius must be a nonnegative integer, not {reach!r}")
     if order < 0:

@@ -462,28 +462,35 @@ def _rank(
     if footprint is None:
         if size is None:
             raise RuntimeError("no footprint or filter size provided")
-        footprint = np.ones(neighbourhood.sequence(size, len(axes)), bool)
+        footprint, begin, count = _box(x.ndim, size, axes, origin)
     else:
-        footprint = np.asarray(footprint, bool)
-    footprint = neighbourhood.expand(footprint, axes, x.ndim, "footprint")
-    begin = _begin(footprint, axes, origin)
-    count = int(footprint.sum())
+        footprint = neighbourhood.expand(np.asarray(footprint, bool), axes, x.ndim, "footprint")
+        begin = _begin(footprint, axes, origin)
+        count = int(footprint.sum())
     number = _number(which, operation, count)
     if number in (0, count - 1):
         if not isinstance(mode, str) and np.iterable(mode):
             mode = neighbourhood.over_all(neighbourhood.sequence(mode, len(axes)), axes, x.ndim, "constant")
-        origin = neighbourhood.origins(origin, axes, x.ndim)
+        origin = neighbourhood.of_all(origin, axes, x.ndim)
         return _extreme(number == 0, x, None, footprint, output, mode, cval, origin, None, workers)
     y = neighbourhood.output(output, x)
     boundary = neighbourhood.one_boundary(mode, "by non-separable rank filters")
     # SciPy's filter of lines takes halves, and holds all integers in 64 bits.
     line = x.ndim == 1 and (x.size == 1 or x.size >= footprint.size + begin[0])
-    if not (line and x.dtype == np.float16):
+    if y.size and not (line and x.dtype == np.float16):
         neighbourhood.check_real(x, y)
     if boundary == "fill":
         cval = neighbourhood.stored(cval, np.dtype(np.int64) if line and x.dtype.kind in "biu" else x.dtype)
     order.rank(x, y, footprint, begin, [boundary] * x.ndim, cval, number, False, workers)
     return y
+
+
+@neighbourhood.remembered
+def _box(ndim: int, size: Any, axes: Sequence[int], origin: Any) -> tuple[np.ndarray, list[int], int]:
+    """The footprint of a box, where it begins, and how much it holds."""
+    footprint = np.ones(neighbourhood.sequence(size, len(axes)), bool)
+    footprint = neighbourhood.expand(footprint, axes, ndim, "footprint")
+    return footprint, _begin(footprint, axes, origin), footprint.size
 
 
 def _number(which: Any, operation: str, count: int) -> int:
@@ -503,7 +510,7 @@ def _number(which: Any, operation: str, count: int) -> int:
 
 def _begin(footprint: np.ndarray, axes: Sequence[int], origin: Any) -> list[int]:
     """Where a footprint of all axes begins, seen from its output."""
-    origins = neighbourhood.origins(origin, axes, footprint.ndim)
+    origins = neighbourhood.of_all(origin, axes, footprint.ndim)
     return [neighbourhood.start(k, shift) for k, shift in zip(footprint.shape, origins, strict=True)]
 
 

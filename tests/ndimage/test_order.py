@@ -123,69 +123,6 @@ def test_axes(rng):
             same(*both("rank_filter", x, 0, sizes, mode=modes, **options), axes)
 
 
-def test_random_calls():
-    """Everything at once, and SciPy's answer, be it an error."""
-    rng = np.random.default_rng(11)
-    for _ in range(2500):
-        function, args, options = call(rng)
-        answers = []
-        for module, extra in ((scipy.ndimage, {}), (ndimage, {"workers": int(rng.integers(1, 4))})):
-            given = dict(options)
-            if isinstance(given.get("output"), np.ndarray):
-                given["output"] = given["output"].copy()
-            try:
-                answers.append(getattr(module, function)(*args, **given, **extra))
-            except (RuntimeError, ValueError, TypeError) as error:
-                answers.append(type(error))
-        expected, result = answers
-        assert isinstance(result, type) == isinstance(expected, type), (function, args, options)
-        if isinstance(result, type):
-            assert result is expected, (function, args, options)
-        else:
-            same(result, expected, (function, args, options))
-
-
-def call(rng):
-    """A call whose answer in SciPy is meant: see `docs/semantics.rst` for those that are not."""
-    ndim = int(rng.choice([1, 2, 2, 3, 4]))
-    most = [40, 24, 9, 6][ndim - 1]
-    shape = tuple(rng.integers(rng.random() > 0.02, most, ndim).tolist())
-    x = draw(rng, shape, pick(rng, *DTYPES))
-    function = pick(rng, *EXTREMES, *RANKS, "maximum_filter1d", "minimum_filter1d")
-    args, options = [x], {}
-    if rng.random() < 0.8:
-        options["mode"] = pick(rng, *MODES)
-    if rng.random() < 0.4:
-        options["cval"] = pick(rng, 0, 1, 3, 7.6, 50, 200, 0.5, -2 if x.dtype != np.uint64 else 2)
-    off = rng.random() < 0.05  # an origin that may be off, and a rank
-    if function.endswith("1d"):
-        size = int(rng.integers(rng.random() > 0.03, 9))
-        args += [size, int(rng.integers(-ndim, ndim))]
-        options["origin"] = origins(rng, [max(size, 1)])[0] + off
-    else:
-        axes = rng.permutation(ndim)[: rng.integers(1, ndim + 1)].tolist() if rng.random() < 0.4 else None
-        sizes = rng.integers(1, [9, 12, 6, 4][ndim - 1], ndim if axes is None else len(axes)).tolist()
-        footprint = np.ones(sizes, bool)
-        if rng.random() < 0.4 and not (ndim == 1 and function in RANKS):
-            footprint = rng.random(sizes) < 0.6
-            footprint.flat[0] = True
-        if ndim == 1 and function in RANKS and sizes[0] > x.size:
-            return call(rng)
-        if function == "rank_filter":
-            args.append(int(rng.integers(-footprint.sum() - off, footprint.sum() + off)))
-        elif function == "percentile_filter":
-            args.append(float(rng.integers(-100 - 5 * off, 101 + 5 * off)))
-        if axes is not None:
-            options["axes"] = axes
-        options |= {"size": sizes} if footprint.all() else {"footprint": footprint}
-        options["origin"] = [origin + off for origin in origins(rng, sizes)]
-    # SciPy's ranks of lines write other dtypes' bits, and a negative float64 is no uint64
-    if rng.random() < 0.4 and not (ndim == 1 and function in RANKS):
-        dtype = pick(rng, *(t for t in DTYPES if t != np.uint64))
-        options["output"] = np.zeros(shape, dtype) if rng.random() < 0.5 else dtype
-    return function, args, options
-
-
 # --- where the result goes ------------------------------------------------------------------------------
 
 CALLS = {

@@ -136,3 +136,30 @@ def test_workers(folder):
     for done in (python(folder, "workers.py", FASTCONV_PATCH="1"), python(folder, "-m", "fastconv", "workers.py")):
         assert done.stderr == ""
         assert done.stdout.splitlines() == ["[0, 2, 4]"] * 2
+
+
+LOKY = """
+import joblib
+import numpy as np
+import work
+
+if __name__ == "__main__":
+    print(joblib.Parallel(2)(joblib.delayed(work.work)(number) for number in range(3)))
+"""
+
+WORK = """
+import numpy as np
+import fastconv
+
+def work(number):
+    result = np.convolve([number], [2])
+    return fastconv.patch_report()["numpy.convolve"].accelerated > 0 and int(result[0])
+"""
+
+
+def test_workers_of_joblib(folder):
+    pytest.importorskip("joblib")  # comes with scikit-learn
+    (folder / "work.py").write_text(WORK)
+    (folder / "loky.py").write_text(LOKY)
+    for done in (python(folder, "loky.py", FASTCONV_PATCH="1"), python(folder, "-m", "fastconv", "loky.py")):
+        assert done.stdout.splitlines() == ["[0, 2, 4]"], done.stderr
