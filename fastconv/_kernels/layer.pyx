@@ -31,6 +31,8 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+import numpy as np
+
 from fastconv import _machine
 
 from .pictures cimport (
@@ -39,6 +41,7 @@ from .pictures cimport (
 
 cdef extern from "simd.h" nogil:
     const int WIDE "FC_WIDE"
+    const int DEEP "FC_DEEP"
     vec splat "fc_splat" (elem)
     vec madd "fc_madd" (vec, vec, vec)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
@@ -47,11 +50,11 @@ cdef extern from "simd.h" nogil:
 cnp.import_array()
 
 cdef enum:
-    MOST = 8                    # pixels of a tile
-    MOST_WIDE = 4               # vectors of a tile
+    MOST = 14                   # pixels of a tile, DEEP of them where it is WIDE vectors wide
+    MOST_WIDE = 2               # vectors of a tile
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
     SUMS_BYTES = 1 << 15        # of a block's sums
-    WEIGHT_BYTES = 1 << 16      # of the weights that meet all of a block's pixels: they stay in L2
+    WEIGHT_BYTES = 3 << 17      # of the weights that meet all of a block's pixels: they stay in L2
     CHANNELS = 32               # of x whose gradients a task sums
     GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
     PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
@@ -116,19 +119,42 @@ cdef inline void tile(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t l
 
 cdef inline void tiles_of(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
                           const elem *w, const Sum *sum, Py_ssize_t n, const int V) noexcept nogil:
-    """The same for n pixels; the last tile may go beyond where n < 8 or V < WIDE."""
-    cdef Py_ssize_t here, left = (n + 5) // 6       # tiles
-    if V < WIDE:                                    # fewer multiply-adds a load: more pixels
+    """The same for n pixels, dealt in tiles of about equal size; the last may go beyond where n < MOST or V < WIDE."""
+    cdef Py_ssize_t here, left = (n + DEEP - 1) // DEEP         # tiles
+    if V < WIDE:                                    # the loads are the limit, whatever the tile's depth
         while n > 0:
-            tile(sums, ld, begin, ldb, x, w, sum, 8, V)
-            sums += 8 * ld
-            begin += 8 * ldb
-            x += 8
-            n -= 8
+            here = 8 if n <= 8 or DEEP < MOST else MOST
+            if here == 8:
+                tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            elif DEEP == MOST:
+                tile(sums, ld, begin, ldb, x, w, sum, MOST, V)
+            sums += here * ld
+            begin += here * ldb
+            x += here
+            n -= here
         return
     while left > 0:
         here = (n + left - 1) // left
-        if here == 6:
+        if DEEP == 14:
+            if here == 14:
+                tile(sums, ld, begin, ldb, x, w, sum, 14, V)
+            elif here == 13:
+                tile(sums, ld, begin, ldb, x, w, sum, 13, V)
+            elif here == 12:
+                tile(sums, ld, begin, ldb, x, w, sum, 12, V)
+            elif here == 11:
+                tile(sums, ld, begin, ldb, x, w, sum, 11, V)
+            elif here == 10:
+                tile(sums, ld, begin, ldb, x, w, sum, 10, V)
+            elif here == 9:
+                tile(sums, ld, begin, ldb, x, w, sum, 9, V)
+            elif here == 8:
+                tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            elif here > 4:
+                tile(sums, ld, begin, ldb, x, w, sum, 7, V)
+            else:
+                tile(sums, ld, begin, ldb, x, w, sum, 4, V)
+        elif here == 6:
             tile(sums, ld, begin, ldb, x, w, sum, 6, V)
         elif here == 5:
             tile(sums, ld, begin, ldb, x, w, sum, 5, V)
@@ -145,20 +171,14 @@ cdef void multiply(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb,
                    const elem *w, const Sum *sum, Py_ssize_t n, int V) noexcept nogil:
     if V == WIDE:
         tiles_of(sums, ld, begin, ldb, x, w, sum, n, WIDE)
-    elif V == 1:
+    else:
         tiles_of(sums, ld, begin, ldb, x, w, sum, n, 1)
-    elif WIDE > 2:
-        tiles_of(sums, ld, begin, ldb, x, w, sum, n, 2)
 
 
 cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
     """Vectors of the k block that begins at channel k of K."""
     cdef Py_ssize_t left = K - k
-    if left <= LANES:
-        return 1
-    if WIDE > 2 and left <= 2 * LANES:
-        return 2
-    return WIDE
+    return 1 if left <= LANES else WIDE
 
 
 # --- a task ---------------------------------------------------------------------------------------------
@@ -287,6 +307,11 @@ cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, 
             task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
+cdef inline char *aligned(char *memory) noexcept nogil:
+    """The first full cache line."""
+    return memory + (-<Py_ssize_t> memory & (PAGE - 1))
+
+
 cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept nogil:
     """Channels whose weights stay in L1; the blocks are of about equal size."""
     cdef Py_ssize_t most = max(WEIGHT_BYTES // (taps * WIDE * LANES * <Py_ssize_t> sizeof(elem)), 16)
@@ -294,27 +319,23 @@ cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept
     return (C + blocks - 1) // blocks if blocks > 0 else 1
 
 
-def packed_size(Py_ssize_t groups, Py_ssize_t K, Py_ssize_t C, Py_ssize_t taps):
-    """Elements of a packed weight, K and C being channels of a group."""
-    return groups * up(K, WIDE * LANES) * C * taps
-
-
 def packed_lanes(Py_ssize_t K):
     """Elements of a group's bias: its K channels rounded up to blocks."""
     return up(K, WIDE * LANES)
 
 
-def pack_weight(cnp.ndarray weight not None, cnp.ndarray packed not None, Py_ssize_t groups, int workers):
-    """The weight in the order of the tiles.
+def pack_weight(cnp.ndarray weight not None, Py_ssize_t groups, int workers):
+    """A new array with the weight in the order of the tiles.
 
     weight : (groups K, C, R, S), any strides   IN
-    packed : (packed_size,)   OUT
     """
     cdef Py_ssize_t K = weight.shape[0] // groups, C = weight.shape[1], R = weight.shape[2], S = weight.shape[3]
-    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number, item = sizeof(elem)
     cdef const char *at = <const char *> cnp.PyArray_DATA(weight)
-    cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
     cdef cnp.npy_intp *strides = weight.strides
+    cdef cnp.ndarray packed = np.empty(groups * up(K, WIDE * LANES) * C * R * S + PAGE // item, weight.dtype)
+    packed = packed[(-<Py_ssize_t> cnp.PyArray_DATA(packed) & (PAGE - 1)) // item:]     # loads across lines are slow
+    cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
     workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * R * S // SHARE))
     if workers > 1:
         workers = _machine.startable(workers)
@@ -325,6 +346,7 @@ def pack_weight(cnp.ndarray weight not None, cnp.ndarray packed not None, Py_ssi
         else:
             for number in prange(groups * blocks, num_threads=workers, schedule="dynamic"):
                 pack_block(at, strides, number // blocks, number % blocks, K, C, R, S, to)
+    return packed
 
 
 cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t g, Py_ssize_t b, Py_ssize_t K,
@@ -381,6 +403,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
     """
     cdef Layer job
     cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *memory
     cdef char *scratch
     pictures(x, &job.x)
     pictures(y, &job.y)
@@ -401,9 +424,10 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
     lay_out(&job, workers)
     tasks = job.x.n * groups * job.row_blocks * job.column_blocks * job.shares
     workers = <int> min(<Py_ssize_t> workers, tasks)
-    scratch = <char *> malloc(workers * job.scratch_bytes)
-    if scratch == NULL:
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    if memory == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
     try:
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
@@ -415,7 +439,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)
 
 
 # --- the gradient of the weight -------------------------------------------------------------------------
@@ -546,6 +570,8 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     cdef Py_ssize_t item = sizeof(elem), height, width, size, tasks, blocks, done = 0, end, work, step, i
     cdef Py_ssize_t reach0, reach1, most, k_blocks
     cdef char *scratch
+    cdef char *memory
+    cdef char *zeros
     cdef char *to = <char *> cnp.PyArray_DATA(weight)
     cdef cnp.npy_intp *strides = weight.strides
     pictures(x, &job.x)
@@ -582,14 +608,15 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     tasks = job.parts * groups * job.chunks
     work = job.y.n * job.y.channels * job.y.height * job.y.width * job.C * job.R * job.S
     workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
-    scratch = <char *> malloc(workers * job.scratch_bytes + PAGE * item)
-    job.sums = <elem *> malloc(job.parts * size * item)
+    memory = <char *> malloc(workers * job.scratch_bytes + up(WIDE * LANES * item, PAGE) + job.parts * size * item + PAGE)
     try:
-        if scratch == NULL or job.sums == NULL:
+        if memory == NULL:
             raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch and "
                               f"{job.parts} x {size * item} of sums")
-        job.zeros = <elem *> (scratch + workers * job.scratch_bytes)
-        memset(scratch + workers * job.scratch_bytes, 0, PAGE * item)
+        scratch = aligned(memory)
+        zeros = scratch + workers * job.scratch_bytes
+        memset(zeros, 0, WIDE * LANES * item)
+        job.zeros, job.sums = <const elem *> zeros, <elem *> (zeros + up(WIDE * LANES * item, PAGE))
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
             end = min(tasks, done + step)
@@ -607,5 +634,4 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
                 for i in prange(groups * k_blocks, num_threads=workers, schedule="dynamic"):
                     add_up(&job, i, to, strides)
     finally:
-        free(scratch)
-        free(job.sums)
+        free(memory)

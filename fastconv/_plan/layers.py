@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import ModuleType
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class PackedWeight:
         self.packed = None
         name = kernel_name(self.dtype)
         if name in _KERNELS and weight.size and not _depthwise(weight.shape, groups):
-            self.packed = _packed(_runtime.kernel(str(name), "layer"), self.array, groups, _runtime.threads())
+            self.packed = _runtime.kernel(str(name), "layer").pack_weight(self.array, groups, _runtime.threads())
 
     def __repr__(self) -> str:
         return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, groups={self.groups})"
@@ -161,7 +160,7 @@ def _sum(
         kernel.forward(x, np.ascontiguousarray(rows), bias, y, lanes, taps, start, stride, dilation, code, threads)
         return
     kernel = _runtime.kernel(name, "layer")
-    packed = weight.packed if isinstance(weight, PackedWeight) else _packed(kernel, weight, groups, threads)
+    packed = weight.packed if isinstance(weight, PackedWeight) else kernel.pack_weight(weight, groups, threads)
     each = y.shape[1] // groups
     padded = np.zeros((groups, kernel.packed_lanes(each)), dtype)
     if bias is not None:
@@ -172,13 +171,6 @@ def _sum(
 def _depthwise(shape: tuple[int, ...], groups: int) -> bool:
     """Whether every channel is a group, and there is more than one."""
     return groups > 1 and shape[1] == 1
-
-
-def _packed(kernel: ModuleType, weight: np.ndarray, groups: int, threads: int) -> np.ndarray:
-    count, channels, rows, columns = weight.shape
-    packed = np.empty(kernel.packed_size(groups, count // groups, channels, rows * columns), weight.dtype)
-    kernel.pack_weight(weight, packed, groups, threads)
-    return packed
 
 
 def _room(
