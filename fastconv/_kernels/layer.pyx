@@ -53,8 +53,10 @@ cdef enum:
     MOST = 14                   # pixels of a tile, DEEP of them where it is WIDE vectors wide
     MOST_WIDE = 2               # vectors of a tile
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
-    SUMS_BYTES = 1 << 15        # of a block's sums
+    SUMS_BYTES = 1 << 17        # of a block's sums
     WEIGHT_BYTES = 3 << 17      # of the weights that meet all of a block's pixels: they stay in L2
+    L2_BYTES = 1 << 20          # that are surely there
+    STRIP = 56                  # pixels that meet all weights before the next do
     CHANNELS = 32               # of x whose gradients a task sums
     GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
     PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
@@ -72,8 +74,8 @@ cdef struct Layer:
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
     Py_ssize_t k_blocks, c_block
-    # the grid of tasks: pictures x groups x row blocks x column blocks x shares of the k blocks
-    Py_ssize_t bh, bw, row_blocks, column_blocks, shares
+    # the grid of tasks: pictures, some together x groups x row blocks x column blocks x shares of the k blocks
+    Py_ssize_t together, bh, bw, row_blocks, column_blocks, shares
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t pixels_at, runs_at, sums_at, scratch_bytes
 
@@ -185,56 +187,74 @@ cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
 
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
-    cdef Py_ssize_t share = number % job.shares, n, g, i, j, r, s, c, k, b, here, pixels, count, channels, ld
-    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh, ldw, item = sizeof(elem)
+    cdef Py_ssize_t share = number % job.shares, n, g, i, j, m, first, last, pictures, pixels = 0, strip, packed
+    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh = 0, ldw = 0, item = sizeof(elem)
     cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
-    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
-    cdef elem *sums = <elem *> (scratch + job.sums_at)
     cdef const elem *origin
-    cdef const elem *w
-    cdef elem *to
-    cdef Sum sum
-    cdef int V
-    cdef bint direct
-    sum.at, sum.step = at, 1
     number //= job.shares
     column0 = number % job.column_blocks * job.bw
     number //= job.column_blocks
     row0 = number % job.row_blocks * job.bh
     number //= job.row_blocks
     g = number % job.groups
-    n = number // job.groups
+    n = number // job.groups * job.together
+    pictures = min(job.together, job.x.n - n)
 
     rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
     row = job.start0 + row0 * job.stride0
     column = job.start1 + column0 * job.stride1
     height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
     width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-    if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
-            and height <= job.x.height - row and width <= job.x.width - column):
-        origin = <const elem *> (job.x.at + n * job.x.sn + g * job.C * item + row * job.x.sh + column * job.x.sw)
-        ldh, ldw = job.x.sh // item, job.x.sw // item
-    else:
-        pack(&job.x, n, g * job.C, job.C, row, column, height, width, <elem *> scratch)
-        origin = <const elem *> scratch
-        ldw = job.C
-        ldh = width * ldw
-
-    pixels = 0
-    for i in range(rows):
-        for j in range(columns):
-            pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
-            pixels += 1
+    packed = up(height * width * job.C * item, PAGE)
+    for m in range(pictures):
+        if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
+                and height <= job.x.height - row and width <= job.x.width - column):
+            origin = <const elem *> (job.x.at + (n + m) * job.x.sn + g * job.C * item + row * job.x.sh
+                                     + column * job.x.sw)
+            ldh, ldw = job.x.sh // item, job.x.sw // item
+        else:
+            origin = <const elem *> (scratch + m * packed)
+            pack(&job.x, n + m, g * job.C, job.C, row, column, height, width, <elem *> origin)
+            ldw = job.C
+            ldh = width * ldw
+        for i in range(rows):
+            for j in range(columns):
+                pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
+                pixels += 1
     for i in range(MOST):
         pixel[pixels + i] = pixel[pixels - 1]
-    count = job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
-    b = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
-    for b in range(b, b + count):
+    first = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
+    last = first + job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
+    strip = rows
+    if job.y.sc == item and pictures == 1 and job.C * job.R * job.S * job.K * item <= WEIGHT_BYTES:
+        strip = max(1, rows // max(1, rows * columns // STRIP))     # all channels of a pixel, while its line is here
+    i = 0
+    while i < rows:
+        strips(job, n, pictures, g, first, last, row0 + i, column0, min(strip, rows - i), columns,
+               pixel + i * columns, ldh, ldw, scratch)
+        i += strip
+
+
+cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t pictures, Py_ssize_t g, Py_ssize_t first, Py_ssize_t last,
+                 Py_ssize_t row0, Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, const elem *const *pixel,
+                 Py_ssize_t ldh, Py_ssize_t ldw, char *scratch) noexcept nogil:
+    """The k blocks first .. last-1 of some rows of outputs."""
+    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef Py_ssize_t b, c, i, k, r, s, here, channels, ld, pixels = pictures * rows * columns, item = sizeof(elem)
+    cdef const elem *w
+    cdef elem *to
+    cdef Sum sum
+    cdef int V
+    cdef bint direct
+    sum.at, sum.step = at, 1
+    for b in range(first, last):
         k = b * WIDE * LANES
         V = width_of(job.K, k)
         channels = min(job.K - k, <Py_ssize_t> V * LANES)
         direct = (job.y.sc == item and job.y.sw % item == 0 and channels == WIDE * LANES and pixels >= MOST
-                  and (rows == 1 or job.y.sh == columns * job.y.sw))       # the sums' place is that of the result
+                  and (rows == 1 or job.y.sh == columns * job.y.sw)         # the sums' place is that of the result
+                  and (pictures == 1 or job.y.sn == rows * columns * job.y.sw))
         to, ld = sums, V * LANES
         if direct:
             to = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh + column0 * job.y.sw)
@@ -262,13 +282,15 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
             for i in range(pixels):
                 activate(to + i * ld, channels, job.activation)
         if not direct:
-            unpack(&job.y, n, g * job.K + k, channels, row0, column0, rows, columns, to, ld)
+            for i in range(pictures):
+                unpack(&job.y, n + i, g * job.K + k, channels, row0, column0, rows, columns,
+                       to + i * rows * columns * ld, ld)
 
 
 cdef void lay_out(Layer *job, int workers) noexcept nogil:
     """Chooses the tasks, and the scratch memory they need."""
     cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
-    cdef Py_ssize_t height, width, pixels, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
+    cdef Py_ssize_t height, width, pixels, packed, tasks, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
     job.bw = min(job.y.width, most)
     while job.bw > 16 and ((job.bw - 1) * job.stride1 + reach1 + 1) * (reach0 + 1) * job.C * item > PACKED_BYTES:
         job.bw = (job.bw + 1) // 2
@@ -284,14 +306,19 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
         job.row_blocks = (job.y.height + job.bh - 1) // job.bh
     job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks          # of equal size
     job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
-    job.shares = 1
-    while (job.shares < job.k_blocks
-           and job.x.n * job.groups * job.column_blocks * job.row_blocks * job.shares < 2 * workers):
-        job.shares += 1
     height = (job.bh - 1) * job.stride0 + reach0 + 1
     width = (job.bw - 1) * job.stride1 + reach1 + 1
-    pixels = job.bh * job.bw + MOST
-    job.pixels_at = up(height * width * job.C * item, PAGE)
+    packed = up(height * width * job.C * item, PAGE)
+    job.together = 1
+    if job.row_blocks * job.column_blocks == 1 and job.C * job.R * job.S * job.K * item > L2_BYTES:
+        # Weights come from afar: many small pictures meet them at a time.
+        job.together = max(1, min(min(job.x.n, most // (job.bh * job.bw)), L2_BYTES // packed))
+    tasks = (job.x.n + job.together - 1) // job.together * job.groups * job.column_blocks * job.row_blocks
+    job.shares = 1
+    while job.shares < job.k_blocks and tasks * job.shares < 2 * workers:
+        job.shares += 1
+    pixels = job.together * job.bh * job.bw + MOST
+    job.pixels_at = job.together * packed
     job.runs_at = job.pixels_at + up(pixels * sizeof(elem *), PAGE)
     job.sums_at = job.runs_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
     job.scratch_bytes = job.sums_at + up(pixels * WIDE * LANES * item, PAGE)
@@ -369,8 +396,12 @@ cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t
                 for v in range(lanes // LANES):
                     lane = v * LANES
                     square(tile, LANES, at + lane * strides[0] + f * item, strides[0])
+                    r, s = f // taps, f % taps
                     for i in range(LANES):
-                        store(to + ((f + i) % taps * here + (f + i) // taps) * lanes + lane, load(tile + i * LANES))
+                        store(to + (s * here + r) * lanes + lane, load(tile + i * LANES))
+                        s += 1
+                        if s == taps:
+                            r, s = r + 1, 0
                 f += LANES
             to += taps * here * lanes
             c += here
@@ -422,7 +453,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
     work *= job.C * job.R * job.S
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
     lay_out(&job, workers)
-    tasks = job.x.n * groups * job.row_blocks * job.column_blocks * job.shares
+    tasks = (job.x.n + job.together - 1) // job.together * groups * job.row_blocks * job.column_blocks * job.shares
     workers = <int> min(<Py_ssize_t> workers, tasks)
     memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
     if memory == NULL:

@@ -65,15 +65,15 @@ cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ss
             for j in range(high - low):
                 memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)
         elif x.sw == item and LANES > 1 and channels >= LANES and high - low >= LANES:
-            j = 0
-            while j < high - low:
-                j = min(j, high - low - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
+            c = 0
+            while c < channels:                     # rows stay in their order, for the sake of prefetching
+                c = min(c, channels - LANES)
+                j = 0
+                while j < high - low:
+                    j = min(j, high - low - LANES)
                     square(to + (low + j) * channels + c, channels, at + c * x.sc + j * item, x.sc)
-                    c += LANES
-                j += LANES
+                    j += LANES
+                c += LANES
         else:
             for c in range(channels):
                 here = at + c * x.sc
@@ -99,16 +99,16 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
             for j in range(width):
                 memcpy(to + j * y.sw, sums + j * ld, channels * item)
         elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
-            j = 0
-            while j < width:
-                j = min(j, width - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
+            c = 0
+            while c < channels:
+                c = min(c, channels - LANES)
+                j = 0
+                while j < width:
+                    j = min(j, width - LANES)
                     square(<elem *> (to + c * y.sc + j * item), y.sc // item, <const char *> (sums + j * ld + c),
                            ld * item)
-                    c += LANES
-                j += LANES
+                    j += LANES
+                c += LANES
         else:
             for c in range(channels):
                 for j in range(width):
@@ -134,15 +134,15 @@ cdef inline void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel,
             for j in range(width):
                 memcpy(to + j * lanes, at + j * y.sw, channels * item)
         elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
-            j = 0
-            while j < width:
-                j = min(j, width - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
+            c = 0
+            while c < channels:
+                c = min(c, channels - LANES)
+                j = 0
+                while j < width:
+                    j = min(j, width - LANES)
                     square(to + j * lanes + c, lanes, at + c * y.sc + j * item, y.sc)
-                    c += LANES
-                j += LANES
+                    j += LANES
+                c += LANES
         else:
             for c in range(channels):
                 here = at + c * y.sc
