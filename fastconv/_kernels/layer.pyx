@@ -351,12 +351,13 @@ def packed_lanes(Py_ssize_t K):
     return up(K, WIDE * LANES)
 
 
-def pack_weight(cnp.ndarray weight not None, Py_ssize_t groups, int workers):
+def pack_weight(cnp.ndarray weight not None, int workers):
     """A new array with the weight in the order of the tiles.
 
-    weight : (groups K, C, R, S), any strides   IN
+    weight : (groups, K, C, R, S), aligned, native, any strides   IN
     """
-    cdef Py_ssize_t K = weight.shape[0] // groups, C = weight.shape[1], R = weight.shape[2], S = weight.shape[3]
+    cdef Py_ssize_t groups = weight.shape[0], K = weight.shape[1], C = weight.shape[2]
+    cdef Py_ssize_t R = weight.shape[3], S = weight.shape[4]
     cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number, item = sizeof(elem)
     cdef const char *at = <const char *> cnp.PyArray_DATA(weight)
     cdef cnp.npy_intp *strides = weight.strides
@@ -380,22 +381,24 @@ cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t
                      Py_ssize_t C, Py_ssize_t R, Py_ssize_t S, elem *packed) noexcept nogil:
     """Block b of group g's output channels: [c block][p, q, c][V L], zeros where there is no channel."""
     cdef Py_ssize_t k = b * WIDE * LANES, c = 0, here, r, s, i, lane, c_block = block_of_channels(C, R * S)
-    cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes)
+    cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes), ldk = strides[1], ldc = strides[2]
     cdef Py_ssize_t f, v, taps = R * S, item = sizeof(elem)
-    cdef bint dense = strides[3] == item and strides[2] == S * item and strides[1] == taps * item
-    cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * R * S
+    cdef bint dense = strides[4] == item and strides[3] == S * item and ldc == taps * item
+    cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * taps
     cdef elem tile[MOST_LANES * MOST_LANES]
+    cdef elem *into
     cdef const char *at
+    cdef const char *entry
     while c < C:
         here = min(c_block, C - c)
+        at = weight + g * strides[0] + k * ldk + c * ldc
         if dense and some == lanes and here * taps >= LANES > 1:
-            at = weight + (g * K + k) * strides[0] + c * strides[1]
             f = 0
             while f < here * taps:                  # squares of L lanes by L entries of a channel's taps, in a row
                 f = min(f, here * taps - LANES)
                 for v in range(lanes // LANES):
                     lane = v * LANES
-                    square(tile, LANES, at + lane * strides[0] + f * item, strides[0])
+                    square(tile, LANES, at + lane * ldk + f * item, ldk)
                     r, s = f // taps, f % taps
                     for i in range(LANES):
                         store(to + (s * here + r) * lanes + lane, load(tile + i * LANES))
@@ -403,21 +406,17 @@ cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t
                         if s == taps:
                             r, s = r + 1, 0
                 f += LANES
-            to += taps * here * lanes
-            c += here
-            continue
-        for lane in range(lanes):
-            if lane >= some:
-                for i in range(R * S * here):
-                    to[i * lanes + lane] = 0
-                continue
-            for r in range(R):
-                for s in range(S):
-                    at = (weight + (g * K + k + lane) * strides[0] + c * strides[1] + r * strides[2]
-                          + s * strides[3])
-                    for i in range(here):
-                        to[((r * S + s) * here + i) * lanes + lane] = (<const elem *> (at + i * strides[1]))[0]
-        to += R * S * here * lanes
+        else:
+            for i in range(here):
+                for r in range(R):
+                    for s in range(S):
+                        entry = at + i * ldc + r * strides[3] + s * strides[4]
+                        into = to + ((r * S + s) * here + i) * lanes
+                        for lane in range(some):
+                            into[lane] = (<const elem *> (entry + lane * ldk))[0]
+                        for lane in range(some, lanes):
+                            into[lane] = 0
+        to += taps * here * lanes
         c += here
 
 
