@@ -58,7 +58,7 @@ cdef enum:
     L2_BYTES = 1 << 20          # that are surely there
     STRIP = 56                  # pixels that meet all weights before the next do
     CHANNELS = 32               # of x whose gradients a task sums
-    GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
+    GRADIENT_BYTES = 96 << 10   # of x and of the output's gradient in a block: they stay in L2
     PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
     PARTS_BYTES = 1 << 22       # of all their sums
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking

@@ -44,13 +44,44 @@ cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld)
         store(to + i * ldt, v[i])
 
 
+cdef inline void pack_narrow(const char *at, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels, Py_ssize_t sc,
+                             elem *to, Py_ssize_t ldt) noexcept nogil:
+    """Rows without a gap, too narrow for squares of their own   IN at   OUT to[rows, columns, channels], ldt a row."""
+    cdef vec v[MOST_LANES]
+    cdef Py_ssize_t c = 0, p, r, s
+    cdef int i
+    while c < channels:
+        c = min(c, channels - LANES)
+        p = 0
+        while p < rows * columns:
+            p = min(p, rows * columns - LANES)
+            for i in range(LANES):
+                v[i] = load(<const elem *> (at + (c + i) * sc) + p)
+            transpose(v)
+            r, s = p // columns, p % columns
+            for i in range(LANES):
+                store(to + r * ldt + s * channels + c, v[i])
+                s += 1
+                if s == columns:
+                    r, s = r + 1, 0
+            p += LANES
+        c += LANES
+
+
 cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
                       Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
     """A part of a picture, zeros outside   IN x   OUT to[height, width, channels]."""
     cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low)
     cdef Py_ssize_t i, j, c, item = sizeof(elem), ld = width * channels
+    cdef Py_ssize_t first = max(-row, 0), inside = min(x.height - row, height) - first     # rows
     cdef const char *at
     cdef const char *here
+    if (high - low == x.width < LANES and x.sw == item and x.sh == x.width * item and channels >= LANES > 1
+            and inside * x.width >= LANES):
+        memset(to, 0, height * ld * item)
+        pack_narrow(x.at + n * x.sn + channel * x.sc + (row + first) * x.sh, inside, x.width, channels, x.sc,
+                    to + first * ld + low * channels, ld)
+        return
     for i in range(height):
         if row + i < 0 or row + i >= x.height or low == high:
             memset(to, 0, ld * item)
