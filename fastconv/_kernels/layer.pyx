@@ -36,7 +36,7 @@ import numpy as np
 from fastconv import _machine
 
 from .pictures cimport (
-    LANES, MOST_LANES, Pictures, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
+    LANES, MOST_LANES, Pictures, aligned, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
 )
 
 cdef extern from "simd.h" nogil:
@@ -55,7 +55,8 @@ cdef enum:
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
     SUMS_BYTES = 1 << 17        # of a block's sums
     WEIGHT_BYTES = 3 << 17      # of the weights that meet all of a block's pixels: they stay in L2
-    L2_BYTES = 1 << 20          # that are surely there
+    L1_BYTES = 1 << 15          # that are surely there
+    L2_BYTES = 1 << 20
     STRIP = 56                  # pixels that meet all weights before the next do
     CHANNELS = 32               # of x whose gradients a task sums
     GRADIENT_BYTES = 96 << 10   # of x and of the output's gradient in a block: they stay in L2
@@ -187,7 +188,7 @@ cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
 
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
-    cdef Py_ssize_t share = number % job.shares, n, g, i, j, m, first, last, pictures, pixels = 0, strip, packed
+    cdef Py_ssize_t share = number % job.shares, n, g, i, j, m, first, last, batch, pixels = 0, strip, packed
     cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh = 0, ldw = 0, item = sizeof(elem)
     cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
     cdef const elem *origin
@@ -198,7 +199,7 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     number //= job.row_blocks
     g = number % job.groups
     n = number // job.groups * job.together
-    pictures = min(job.together, job.x.n - n)
+    batch = min(job.together, job.x.n - n)
 
     rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
     row = job.start0 + row0 * job.stride0
@@ -206,7 +207,7 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
     width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
     packed = up(height * width * job.C * item, PAGE)
-    for m in range(pictures):
+    for m in range(batch):
         if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
                 and height <= job.x.height - row and width <= job.x.width - column):
             origin = <const elem *> (job.x.at + (n + m) * job.x.sn + g * job.C * item + row * job.x.sh
@@ -226,22 +227,22 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     first = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
     last = first + job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
     strip = rows
-    if job.y.sc == item and pictures == 1 and job.C * job.R * job.S * job.K * item <= WEIGHT_BYTES:
+    if job.y.sc == item and batch == 1 and job.C * job.R * job.S * job.K * item <= WEIGHT_BYTES:
         strip = max(1, rows // max(1, rows * columns // STRIP))     # all channels of a pixel, while its line is here
     i = 0
     while i < rows:
-        strips(job, n, pictures, g, first, last, row0 + i, column0, min(strip, rows - i), columns,
+        strips(job, n, batch, g, first, last, row0 + i, column0, min(strip, rows - i), columns,
                pixel + i * columns, ldh, ldw, scratch)
         i += strip
 
 
-cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t pictures, Py_ssize_t g, Py_ssize_t first, Py_ssize_t last,
+cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t batch, Py_ssize_t g, Py_ssize_t first, Py_ssize_t last,
                  Py_ssize_t row0, Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, const elem *const *pixel,
                  Py_ssize_t ldh, Py_ssize_t ldw, char *scratch) noexcept nogil:
     """The k blocks first .. last-1 of some rows of outputs."""
     cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
     cdef elem *sums = <elem *> (scratch + job.sums_at)
-    cdef Py_ssize_t b, c, i, k, r, s, here, channels, ld, pixels = pictures * rows * columns, item = sizeof(elem)
+    cdef Py_ssize_t b, c, i, k, r, s, here, channels, ld, pixels = batch * rows * columns, item = sizeof(elem)
     cdef const elem *w
     cdef elem *to
     cdef Sum sum
@@ -254,7 +255,7 @@ cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t pictures, Py_ssize_t
         channels = min(job.K - k, <Py_ssize_t> V * LANES)
         direct = (job.y.sc == item and job.y.sw % item == 0 and channels == WIDE * LANES and pixels >= MOST
                   and (rows == 1 or job.y.sh == columns * job.y.sw)         # the sums' place is that of the result
-                  and (pictures == 1 or job.y.sn == rows * columns * job.y.sw))
+                  and (batch == 1 or job.y.sn == rows * columns * job.y.sw))
         to, ld = sums, V * LANES
         if direct:
             to = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh + column0 * job.y.sw)
@@ -282,7 +283,7 @@ cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t pictures, Py_ssize_t
             for i in range(pixels):
                 activate(to + i * ld, channels, job.activation)
         if not direct:
-            for i in range(pictures):
+            for i in range(batch):
                 unpack(&job.y, n + i, g * job.K + k, channels, row0, column0, rows, columns,
                        to + i * rows * columns * ld, ld)
 
@@ -334,16 +335,27 @@ cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, 
             task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
-cdef inline char *aligned(char *memory) noexcept nogil:
-    """The first full cache line."""
-    return memory + (-<Py_ssize_t> memory & (PAGE - 1))
-
-
 cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept nogil:
     """Channels whose weights stay in L1; the blocks are of about equal size."""
     cdef Py_ssize_t most = max(WEIGHT_BYTES // (taps * WIDE * LANES * <Py_ssize_t> sizeof(elem)), 16)
     cdef Py_ssize_t blocks = (C + most - 1) // most
     return (C + blocks - 1) // blocks if blocks > 0 else 1
+
+
+def by_columns(cnp.ndarray weight not None, cnp.ndarray y not None, stride, dilation):
+    """Whether the page `columns` is faster: it leaves no lane idle, but its vectors reach from row to row.
+
+    weight : (groups, K, C, R, S)
+    y : (N, groups K, rows, columns)
+    """
+    cdef Py_ssize_t K = weight.shape[1], C = weight.shape[2], R = weight.shape[3], item = sizeof(elem)
+    cdef Py_ssize_t tail = K % (WIDE * LANES), columns = y.shape[3]
+    cdef Py_ssize_t width = columns + (weight.shape[4] - 1) * dilation[1] // stride[1]      # of a line of outputs
+    cdef double lanes = K - tail + (1.4 * LANES if 0 < tail <= LANES else WIDE * LANES if tail > 0 else 0)
+    cdef double dearer = 1.2 if C * R * 3 * LANES * item <= L1_BYTES else 1.4        # a load across two lines
+    if columns == 0 or C * stride[0] * stride[1] * (1 + (R - 1) * dilation[0] // stride[0]) * width * item > L2_BYTES:
+        return False
+    return y.shape[2] * width > 2 * LANES and dearer * K * width < lanes * columns
 
 
 def packed_lanes(Py_ssize_t K):
@@ -638,7 +650,8 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     tasks = job.parts * groups * job.chunks
     work = job.y.n * job.y.channels * job.y.height * job.y.width * job.C * job.R * job.S
     workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
-    memory = <char *> malloc(workers * job.scratch_bytes + up(WIDE * LANES * item, PAGE) + job.parts * size * item + PAGE)
+    memory = <char *> malloc(workers * job.scratch_bytes + up(WIDE * LANES * item, PAGE) + job.parts * size * item
+                             + PAGE)
     try:
         if memory == NULL:
             raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch and "

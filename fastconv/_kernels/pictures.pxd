@@ -33,6 +33,11 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
 
 
+cdef inline char *aligned(char *memory) noexcept nogil:
+    """The first full cache line: a vector that lies across two takes longer to load."""
+    return memory + (-<Py_ssize_t> memory & 63)
+
+
 cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
     """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
     cdef vec v[MOST_LANES]

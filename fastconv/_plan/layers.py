@@ -168,6 +168,10 @@ def _sum(
         kernel.forward(x, np.ascontiguousarray(rows), bias, y, lanes, taps, start, stride, dilation, code, threads)
         return
     kernel = _runtime.kernel(name, "layer")
+    if kernel.by_columns(grouped, y, stride, dilation):
+        bias = np.zeros(y.shape[1], dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+        _runtime.kernel(name, "columns").forward(x, grouped, bias, y, start, stride, dilation, code, threads)
+        return
     packed = weight.packed if isinstance(weight, PackedWeight) else kernel.pack_weight(grouped, threads)
     each = y.shape[1] // groups
     padded = np.zeros((groups, kernel.packed_lanes(each)), dtype)
