@@ -7,7 +7,7 @@
 X is x with zeros around it. It is the tile of `layer` with roles exchanged: V vectors of neighbouring outputs meet one
 broadcast weight for each of P output channels,
 
-    P x V accumulators:    V loads and P broadcasts give P V multiply-adds    (AVX2: 6 x 2, 3 x 3; AVX-512: 14 x 2, 6 x 4)
+    P x V accumulators:    V loads and P broadcasts give P V multiply-adds  (AVX2: 6 x 2, 3 x 3; AVX-512: 14 x 2, 6 x 4)
 
 so no lane is idle, however few the output channels are.
 
@@ -28,7 +28,7 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport LANES, Pictures, aligned, elem, load, pictures, square, store, up, vec
+from .pictures cimport LANES, Pictures, aligned, clear, copy, elem, load, pictures, square, store, up, vec
 
 cdef extern from "simd.h" nogil:
     const int DEEP "FC_DEEP"
@@ -135,25 +135,6 @@ cdef void multiply(elem *sums, Py_ssize_t ld, const elem *bias, const elem *w, c
 
 
 # --- a task ---------------------------------------------------------------------------------------------
-
-cdef inline void copy(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
-    """A short line, without a call; the last vector overlaps its neighbour."""
-    cdef Py_ssize_t j = 0
-    if n < LANES:
-        for j in range(opaque(n)):
-            to[j] = at[j]
-        return
-    while j < n:
-        j = min(j, n - LANES)
-        store(to + j, load(at + j))
-        j += LANES
-
-
-cdef inline void clear(elem *to, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(opaque(n)):
-        to[opaque(j)] = 0                           # few: a call of memset would be longer
-
 
 cdef void pack_planes(const Layer *job, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t row, Py_ssize_t column,
                       Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:

@@ -24,7 +24,7 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, pack, pictures, unpack, up
+from .pictures cimport Pictures, clear, pack, pictures, unpack, up
 from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
 
 cdef extern from "simd.h" nogil:
@@ -271,8 +271,9 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
                     job.dilation0, rows, max(columns, LANES))
     for i in range(rows):
-        for j in range(columns):
-            to[i * ld + j] += job.bias[k]
+        if job.bias[k] != 0:
+            for j in range(columns):
+                to[i * ld + j] += job.bias[k]
         if job.activation:
             activate(to + i * ld, columns, job.activation)
     if to == <elem *> (scratch + job.other_at):
@@ -480,9 +481,9 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
             pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
             for i in range(height):
-                memset(x + i * ldh + width, 0, (ldh - width) * item)
+                clear(x + i * ldh + width, ldh - width)
             for i in range(rows):
-                memset(grad + i * wide + columns, 0, (wide - columns) * item)
+                clear(grad + i * wide + columns, wide - columns)
             if job.stride1 > 1:
                 phase = (ldh + job.stride1 - 1) // job.stride1
                 deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)

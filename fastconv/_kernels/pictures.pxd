@@ -13,6 +13,7 @@ cdef extern from "simd.h" nogil:
     vec load "fc_load" (const elem *)
     void store "fc_store" (elem *, vec)
     void transpose "fc_transpose" (vec *)
+    Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
 
 cdef enum:
     MOST_LANES = 16
@@ -36,6 +37,30 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
 cdef inline char *aligned(char *memory) noexcept nogil:
     """The first full cache line: a vector that lies across two takes longer to load."""
     return memory + (-<Py_ssize_t> memory & 63)
+
+
+cdef inline void copy(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
+    """A line: a short one without a call, its last vector overlapping its neighbour."""
+    cdef Py_ssize_t j = 0
+    if n > 16 * LANES:
+        memcpy(to, at, n * sizeof(elem))
+    elif n < LANES:
+        for j in range(opaque(n)):
+            to[j] = at[j]
+    else:
+        while j < n:
+            j = min(j, n - LANES)
+            store(to + j, load(at + j))
+            j += LANES
+
+
+cdef inline void clear(elem *to, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    if n > LANES:
+        memset(to, 0, n * sizeof(elem))
+        return
+    for j in range(opaque(n)):
+        to[opaque(j)] = 0                           # so that it stays a loop: a call takes longer
 
 
 cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
@@ -92,11 +117,11 @@ cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ss
             memset(to, 0, ld * item)
             to += ld
             continue
-        memset(to, 0, low * channels * item)
-        memset(to + high * channels, 0, (width - high) * channels * item)
+        clear(to, low * channels)
+        clear(to + high * channels, (width - high) * channels)
         at = x.at + n * x.sn + channel * x.sc + (row + i) * x.sh + (column + low) * x.sw
         if (x.sc == item or channels == 1) and x.sw == channels * item:
-            memcpy(to + low * channels, at, (high - low) * channels * item)
+            copy(to + low * channels, <const elem *> at, (high - low) * channels)
         elif x.sc == item:
             for j in range(high - low):
                 memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)

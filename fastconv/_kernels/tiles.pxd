@@ -200,6 +200,10 @@ cdef inline void plane_rows(elem *out, const elem *x, const Plane *k, Py_ssize_t
     while n - i >= COLUMNS * LANES:
         plane_tile(out + i, x + i, k, R, COLUMNS)
         i += COLUMNS * LANES
+    while COLUMNS > 2 and R == ROWS and n >= 2 * LANES and n - i > LANES:
+        i = min(i, n - 2 * LANES)
+        plane_tile(out + i, x + i, k, R, 2)
+        i += 2 * LANES
     while i < n:
         i = min(i, n - LANES)
         plane_tile(out + i, x + i, k, R, 1)
