@@ -14,9 +14,11 @@ cdef extern from "simd.h" nogil:
     void store "fc_store" (elem *, vec)
     void transpose "fc_transpose" (vec *)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+    void prefetch "fc_prefetch" (const void *)
 
 cdef enum:
     MOST_LANES = 16
+    AHEAD = 1 << 9              # elements: lines that follow one another are asked for before a new page begins
 
 cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
     char *at
@@ -50,6 +52,7 @@ cdef inline void copy(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
     else:
         while j < n:
             j = min(j, n - LANES)
+            prefetch(at + j + AHEAD)
             store(to + j, load(at + j))
             j += LANES
 
