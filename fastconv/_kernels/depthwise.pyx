@@ -243,6 +243,7 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
     cdef Py_ssize_t *offset = <Py_ssize_t *> (scratch + job.offset_at)
     cdef Py_ssize_t *step = <Py_ssize_t *> (scratch + job.step_at)
+    cdef elem bias = job.bias[k]
     cdef const elem *origin
     cdef elem *to
     if job.x.sw == item and job.stride1 == 1 and columns >= LANES and lies_inside(job, row, column, height, width):
@@ -271,9 +272,9 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
                     job.dilation0, rows, max(columns, LANES))
     for i in range(rows):
-        if job.bias[k] != 0:
+        if bias != 0:
             for j in range(columns):
-                to[i * ld + j] += job.bias[k]
+                to[i * ld + j] += bias
         if job.activation:
             activate(to + i * ld, columns, job.activation)
     if to == <elem *> (scratch + job.other_at):
