@@ -19,6 +19,7 @@ cdef extern from "simd.h" nogil:
 cdef enum:
     MOST_LANES = 16
     AHEAD = 1 << 9              # elements: lines that follow one another are asked for before a new page begins
+    LINE_BYTES = 64
 
 cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
     char *at
@@ -150,7 +151,7 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
                         Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
                         Py_ssize_t ld) noexcept nogil:
     """Sums to their places   IN sums[height, width, ld], of which `channels` count   OUT y."""
-    cdef Py_ssize_t i, j, c, item = sizeof(elem)
+    cdef Py_ssize_t i, j, c, q, item = sizeof(elem)
     cdef char *at
     cdef char *to
     at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
@@ -169,6 +170,8 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
                 j = 0
                 while j < width:
                     j = min(j, width - LANES)
+                    for q in range(LANES):         # lines that are still far
+                        prefetch(to + (c + q) * y.sc + j * item + 2 * LINE_BYTES)
                     square(<elem *> (to + c * y.sc + j * item), y.sc // item, <const char *> (sums + j * ld + c),
                            ld * item)
                     j += LANES
