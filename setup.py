@@ -50,6 +50,7 @@ ORDERED = ("u8", "i16", "i32", "i64")
 
 # page -> the element types it is compiled for
 PAGES = {
+    "columns": ("f32", "f64"),
     "correlate": tuple(name for name in TYPES if name not in ("i16", "i32", "i64")),
     "depthwise": ("f32", "f64"),
     "extrema": ORDERED,

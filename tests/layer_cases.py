@@ -72,6 +72,13 @@ CASES = [
     *(Case(f"batch {n}", (n, 3, 4, 5), (7, 3, 2, 2)) for n in (1, 2, 3, 7)),
     Case("primes", (3, 7, 13, 11), (19, 7, 5, 3), (2, 3), ((2, 1), (3, 2)), remainder="drop"),
     Case("primes, 7x5", (1, 5, 23, 29), (11, 5, 7, 5), padding=(3, 2)),
+    # few kernels, whose lanes are columns: blocks of them, phases, tiles of every depth
+    Case("blocks of columns", (1, 20, 30, 70), (14, 20, 3, 3), padding=1),
+    Case("one wide row", (1, 6, 1, 700), (3, 6, 1, 5), padding=(0, 2)),
+    Case("groups of 16", (2, 32, 9, 33), (32, 16, 3, 3), padding=1, groups=2),
+    Case("phases", (1, 5, 20, 31), (6, 5, 4, 3), (2, 3), (3, 1), (3, 2), remainder="drop"),
+    Case("phases of 17 channels", (1, 17, 12, 70), (9, 17, 3, 3), 2, 1, remainder="drop"),
+    *(Case(f"{k} kernels, wide", (1, 2, 6, 60), (k, 2, 3, 3), padding=1) for k in (*range(1, 15), 20, 25)),
     # kernels that are long, flat, even or as large as the picture
     Case("row", (2, 3, 5, 21), (4, 3, 1, 9), padding=(0, 4)),
     Case("column", (2, 3, 21, 5), (4, 3, 9, 1), padding=(4, 0)),

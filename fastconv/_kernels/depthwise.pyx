@@ -24,7 +24,7 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, pack, pictures, unpack, up
+from .pictures cimport Pictures, aligned, clear, pack, pictures, unpack, up
 from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
 
 cdef extern from "simd.h" nogil:
@@ -38,6 +38,7 @@ cnp.import_array()
 cdef enum:
     MOST = 8                    # sums of a tile
     PANEL = 4                   # weights that it holds
+    PANEL_ROWS = 3              # and columns, of a panel of gradients
     PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
     WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
     CHUNK = 64                  # channels that are then packed at a time
@@ -243,6 +244,7 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
     cdef Py_ssize_t *offset = <Py_ssize_t *> (scratch + job.offset_at)
     cdef Py_ssize_t *step = <Py_ssize_t *> (scratch + job.step_at)
+    cdef elem bias = job.bias[k]
     cdef const elem *origin
     cdef elem *to
     if job.x.sw == item and job.stride1 == 1 and columns >= LANES and lies_inside(job, row, column, height, width):
@@ -271,8 +273,9 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
                     job.dilation0, rows, max(columns, LANES))
     for i in range(rows):
-        for j in range(columns):
-            to[i * ld + j] += job.bias[k]
+        if bias != 0:
+            for j in range(columns):
+                to[i * ld + j] += bias
         if job.activation:
             activate(to + i * ld, columns, job.activation)
     if to == <elem *> (scratch + job.other_at):
@@ -377,6 +380,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
     """
     cdef Layer job
     cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *memory
     cdef char *scratch
     pictures(x, &job.x)
     pictures(y, &job.y)
@@ -395,9 +399,10 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
     lay_out(&job, workers)
     tasks = job.pictures * job.row_blocks * job.column_blocks
     workers = <int> min(<Py_ssize_t> workers, tasks)
-    scratch = <char *> malloc(workers * job.scratch_bytes)
-    if scratch == NULL:
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    if memory == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
     try:
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
@@ -409,7 +414,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)
 
 
 # --- the gradient of the weight -------------------------------------------------------------------------
@@ -446,6 +451,73 @@ cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *gra
         store(sums + p * LANES, acc[p])
 
 
+cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
+                                Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
+                                Py_ssize_t x_step, Py_ssize_t grad_step, const int R, const int S) noexcept nogil:
+    """sums[r, s] += sum_i sum_t x[s][(i + r apart) x_row + t x_step] grad[i grad_row + t grad_step]   r < R, s < S
+
+    A loaded vector of x serves R rows of the kernel; the first and last rows of x, which not all of them see, are left
+    to the tile above.
+    """
+    cdef acc_t acc[PANEL_ROWS * PANEL_ROWS]
+    cdef vec g[PANEL_ROWS]
+    cdef const elem *pixel[PANEL_ROWS]
+    cdef const elem *here
+    cdef vec v
+    cdef Py_ssize_t i, t, _t, first = (R - 1) * apart, begin, count, part
+    cdef int r, s
+    for r in range(R):
+        for s in range(S):
+            acc[r * S + s] = load(sums + (r * lds + s) * LANES)
+    for i in range(first, rows):
+        here = grad + i * grad_row
+        t = i * x_row
+        for _t in range(opaque(length)):
+            for r in range(R):
+                g[r] = load(here - r * apart * grad_row)
+            for s in range(S):
+                v = load(x[s] + t)
+                for r in range(R):
+                    acc[r * S + s] = madd(acc[r * S + s], v, g[r])
+            t += x_step
+            here += grad_step
+    for r in range(R):
+        for s in range(S):
+            store(sums + (r * lds + s) * LANES, acc[r * S + s])
+    for r in range(opaque(R)):
+        for part in range(2):                       # rows of grad above and below those that were summed
+            begin = 0 if part == 0 else rows - r * apart if first < rows else rows
+            count = (first - r * apart if first < rows else rows) if part == 0 else rows - begin
+            for s in range(S):
+                pixel[s] = x[s] + (begin + r * apart) * x_row
+            if count > 0:
+                gradient_tile(sums + r * lds * LANES, pixel, grad + begin * grad_row, count, x_row, grad_row, length,
+                              x_step, grad_step, S)
+
+
+cdef void gradient_panels(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
+                          Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
+                          Py_ssize_t x_step, Py_ssize_t grad_step, Py_ssize_t R, Py_ssize_t S) noexcept nogil:
+    if R == 3 and S == 3:
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 3)
+    elif R == 3 and S == 2:
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 2)
+    elif R == 3:
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 1)
+    elif S == 3:
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 3)
+    elif S == 2:
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 2)
+    else:
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 1)
+
+
+cdef inline Py_ssize_t dealt(Py_ssize_t n) noexcept nogil:
+    """How many of n rows the next panel has: as few panels as there can be, of about equal size."""
+    cdef Py_ssize_t panels = (n + PANEL_ROWS - 1) // PANEL_ROWS
+    return (n + panels - 1) // panels
+
+
 cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Sums [R S, chunk] of `number`, in scratch memory and then in their places   OUT job.dw."""
     cdef Py_ssize_t k = number * job.chunk, C = min(job.chunk, job.y.channels - k), taps = job.R * job.S
@@ -480,9 +552,9 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
             pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
             for i in range(height):
-                memset(x + i * ldh + width, 0, (ldh - width) * item)
+                clear(x + i * ldh + width, ldh - width)
             for i in range(rows):
-                memset(grad + i * wide + columns, 0, (wide - columns) * item)
+                clear(grad + i * wide + columns, wide - columns)
             if job.stride1 > 1:
                 phase = (ldh + job.stride1 - 1) // job.stride1
                 deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
@@ -491,7 +563,25 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             x_step, grad_step, length, grad_row = LANES, LANES, wide // LANES, wide
         x_row = job.stride0 * ldh
         for c in range(vectors):
-            i = 0
+            i = r = 0
+            while job.stride0 == 1 and job.R > 1 and r < job.R:     # neighbouring rows share what they see
+                s = 0
+                while s < job.S:
+                    here = dealt(job.S - s)
+                    for j in range(here):
+                        pixel[j] = origin + r * job.dilation0 * ldh
+                        if job.lanes:
+                            pixel[j] += (s + j) * job.dilation1 * C + c * LANES
+                        else:
+                            pixel[j] += ((s + j) * job.dilation1 % job.stride1 * phase
+                                         + (s + j) * job.dilation1 // job.stride1)
+                    gradient_panels(sums + (c * (taps + MOST) + r * job.S + s) * LANES, job.S, pixel, grad + c * LANES,
+                                    rows, job.dilation0, x_row, grad_row, length, x_step, grad_step, dealt(job.R - r),
+                                    here)
+                    s += here
+                r += dealt(job.R - r)
+            if job.stride0 == 1 and job.R > 1:
+                continue
             left = (taps + MOST - 1) // MOST        # tiles; only one of three taps or less sums beyond
             while left > 0:
                 for j in range(MOST):
@@ -549,6 +639,7 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     """
     cdef Layer job
     cdef Py_ssize_t tasks, done = 0, end, work, step, height, width, most, item = sizeof(elem), reach0, reach1
+    cdef char *memory
     cdef char *scratch
     pictures(x, &job.x)
     pictures(grad, &job.y)
@@ -579,9 +670,10 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)
     job.scratch_bytes = job.sums_at + up((job.R * job.S + MOST) * up(job.chunk, LANES) * item, PAGE)
     workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
-    scratch = <char *> malloc(workers * job.scratch_bytes)
-    if scratch == NULL:
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    if memory == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
     try:
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
@@ -593,4 +685,4 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)

@@ -7,10 +7,14 @@
 X is x with zeros around it. An output channel is a lane: for a pixel of the output, one broadcast element of x
 meets a vector of weights for every V L output channels, and P pixels share the loaded weights,
 
-    P x V accumulators:    V loads and P broadcasts give P V multiply-adds     (AVX2: 6 x 2, 8 for 12; AVX-512: 6 x 4)
+    P x V accumulators:    V loads and P broadcasts give P V multiply-adds     (AVX2: 6 x 2; AVX-512: 14 x 2)
 
-so the multiply-adds are the limit where P V is at least latency x throughput: P = 4, 5 and 6 all run at full
-speed, and any number of pixels is dealt out in such tiles without a rest.
+so the multiply-adds are the limit where P V is at least latency x throughput. On AVX-512 every tile from 6 x 4 to
+14 x 2 runs at the same 82 to 88 % of what multiply-adds in registers reach, with weights from L1 or L2 alike; it is a
+seventh slower where vectors lie across two cache lines, so weights and scratch memory begin on one. 14 x 2 reads
+the fewest weights, and leaves the fewest lanes idle. P = 7 to 14 (4 to 6 on AVX2) all run at full speed, and any number
+of pixels is dealt out in such tiles without a rest. One vector alone is bound by the broadcasts: groups of few output
+channels go to the page `columns` where lanes are better used so.
 
 The same tile sums the gradient of the weight, where channels of x take the place of pixels, and pixels that of
 channels: what is broadcast is x again, and what is loaded is the output's gradient.
@@ -18,7 +22,9 @@ channels: what is broadcast is x again, and what is loaded is the output's gradi
 - The output is cut into blocks of rows and columns, one task each. A block's input is packed, channels last and
   with its zeros, into scratch memory that stays in L2; it is read in place where it lies so already.
 - Weights come packed as the tile reads them, [k block][c block][p, q, c][V L], a c block small enough to stay in
-  L2 while all of a block's pixels pass by. Sums wait in scratch memory between c blocks.
+  L2 while all of a block's pixels pass by; mostly there is one. Sums wait in their places between c blocks.
+- Where all weights stay in L2 and channels are last, a strip of pixels meets all of them before the next does, so that
+  a line of the result is finished at a time. Where they do not, small pictures meet them together.
 - Sums are finished (activation) and laid out as the caller's strides say: by vectors where channels are last, by
   transposed squares where columns are.
 
@@ -31,14 +37,17 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+import numpy as np
+
 from fastconv import _machine
 
 from .pictures cimport (
-    LANES, MOST_LANES, Pictures, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
+    LANES, MOST_LANES, Pictures, aligned, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
 )
 
 cdef extern from "simd.h" nogil:
     const int WIDE "FC_WIDE"
+    const int DEEP "FC_DEEP"
     vec splat "fc_splat" (elem)
     vec madd "fc_madd" (vec, vec, vec)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
@@ -47,13 +56,16 @@ cdef extern from "simd.h" nogil:
 cnp.import_array()
 
 cdef enum:
-    MOST = 8                    # pixels of a tile
-    MOST_WIDE = 4               # vectors of a tile
+    MOST = 14                   # pixels of a tile, DEEP of them where it is WIDE vectors wide
+    MOST_WIDE = 2               # vectors of a tile
     PACKED_BYTES = 9 << 15      # of a block's input: it stays in L2
-    SUMS_BYTES = 1 << 15        # of a block's sums
-    WEIGHT_BYTES = 1 << 16      # of the weights that meet all of a block's pixels: they stay in L2
+    SUMS_BYTES = 1 << 17        # of a block's sums
+    WEIGHT_BYTES = 3 << 17      # of the weights that meet all of a block's pixels: they stay in L2
+    L1_BYTES = 1 << 15          # that are surely there
+    L2_BYTES = 1 << 20
+    STRIP = 56                  # pixels that meet all weights before the next do
     CHANNELS = 32               # of x whose gradients a task sums
-    GRADIENT_BYTES = 24 << 10   # of x and of the output's gradient in a block: they stay in L1
+    GRADIENT_BYTES = 96 << 10   # of x and of the output's gradient in a block: they stay in L2
     PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
     PARTS_BYTES = 1 << 22       # of all their sums
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
@@ -69,8 +81,8 @@ cdef struct Layer:
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
     Py_ssize_t k_blocks, c_block
-    # the grid of tasks: pictures x groups x row blocks x column blocks x shares of the k blocks
-    Py_ssize_t bh, bw, row_blocks, column_blocks, shares
+    # the grid of tasks: pictures, some together x groups x row blocks x column blocks x shares of the k blocks
+    Py_ssize_t together, bh, bw, row_blocks, column_blocks, shares
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t pixels_at, runs_at, sums_at, scratch_bytes
 
@@ -116,19 +128,42 @@ cdef inline void tile(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t l
 
 cdef inline void tiles_of(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
                           const elem *w, const Sum *sum, Py_ssize_t n, const int V) noexcept nogil:
-    """The same for n pixels; the last tile may go beyond where n < 8 or V < WIDE."""
-    cdef Py_ssize_t here, left = (n + 5) // 6       # tiles
-    if V < WIDE:                                    # fewer multiply-adds a load: more pixels
+    """The same for n pixels, dealt in tiles of about equal size; the last may go beyond where n < MOST or V < WIDE."""
+    cdef Py_ssize_t here, left = (n + DEEP - 1) // DEEP         # tiles
+    if V < WIDE:                                    # the loads are the limit, whatever the tile's depth
         while n > 0:
-            tile(sums, ld, begin, ldb, x, w, sum, 8, V)
-            sums += 8 * ld
-            begin += 8 * ldb
-            x += 8
-            n -= 8
+            here = 8 if n <= 8 or DEEP < MOST else MOST
+            if here == 8:
+                tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            elif DEEP == MOST:
+                tile(sums, ld, begin, ldb, x, w, sum, MOST, V)
+            sums += here * ld
+            begin += here * ldb
+            x += here
+            n -= here
         return
     while left > 0:
         here = (n + left - 1) // left
-        if here == 6:
+        if DEEP == 14:
+            if here == 14:
+                tile(sums, ld, begin, ldb, x, w, sum, 14, V)
+            elif here == 13:
+                tile(sums, ld, begin, ldb, x, w, sum, 13, V)
+            elif here == 12:
+                tile(sums, ld, begin, ldb, x, w, sum, 12, V)
+            elif here == 11:
+                tile(sums, ld, begin, ldb, x, w, sum, 11, V)
+            elif here == 10:
+                tile(sums, ld, begin, ldb, x, w, sum, 10, V)
+            elif here == 9:
+                tile(sums, ld, begin, ldb, x, w, sum, 9, V)
+            elif here == 8:
+                tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            elif here > 4:
+                tile(sums, ld, begin, ldb, x, w, sum, 7, V)
+            else:
+                tile(sums, ld, begin, ldb, x, w, sum, 4, V)
+        elif here == 6:
             tile(sums, ld, begin, ldb, x, w, sum, 6, V)
         elif here == 5:
             tile(sums, ld, begin, ldb, x, w, sum, 5, V)
@@ -145,76 +180,88 @@ cdef void multiply(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb,
                    const elem *w, const Sum *sum, Py_ssize_t n, int V) noexcept nogil:
     if V == WIDE:
         tiles_of(sums, ld, begin, ldb, x, w, sum, n, WIDE)
-    elif V == 1:
+    else:
         tiles_of(sums, ld, begin, ldb, x, w, sum, n, 1)
-    elif WIDE > 2:
-        tiles_of(sums, ld, begin, ldb, x, w, sum, n, 2)
 
 
 cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
     """Vectors of the k block that begins at channel k of K."""
     cdef Py_ssize_t left = K - k
-    if left <= LANES:
-        return 1
-    if WIDE > 2 and left <= 2 * LANES:
-        return 2
-    return WIDE
+    return 1 if left <= LANES else WIDE
 
 
 # --- a task ---------------------------------------------------------------------------------------------
 
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
-    cdef Py_ssize_t share = number % job.shares, n, g, i, j, r, s, c, k, b, here, pixels, count, channels, ld
-    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh, ldw, item = sizeof(elem)
+    cdef Py_ssize_t share = number % job.shares, n, g, i, j, m, first, last, batch, pixels = 0, strip, packed
+    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh = 0, ldw = 0, item = sizeof(elem)
     cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
-    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
-    cdef elem *sums = <elem *> (scratch + job.sums_at)
     cdef const elem *origin
-    cdef const elem *w
-    cdef elem *to
-    cdef Sum sum
-    cdef int V
-    cdef bint direct
-    sum.at, sum.step = at, 1
     number //= job.shares
     column0 = number % job.column_blocks * job.bw
     number //= job.column_blocks
     row0 = number % job.row_blocks * job.bh
     number //= job.row_blocks
     g = number % job.groups
-    n = number // job.groups
+    n = number // job.groups * job.together
+    batch = min(job.together, job.x.n - n)
 
     rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
     row = job.start0 + row0 * job.stride0
     column = job.start1 + column0 * job.stride1
     height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
     width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-    if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
-            and height <= job.x.height - row and width <= job.x.width - column):
-        origin = <const elem *> (job.x.at + n * job.x.sn + g * job.C * item + row * job.x.sh + column * job.x.sw)
-        ldh, ldw = job.x.sh // item, job.x.sw // item
-    else:
-        pack(&job.x, n, g * job.C, job.C, row, column, height, width, <elem *> scratch)
-        origin = <const elem *> scratch
-        ldw = job.C
-        ldh = width * ldw
-
-    pixels = 0
-    for i in range(rows):
-        for j in range(columns):
-            pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
-            pixels += 1
+    packed = up(height * width * job.C * item, PAGE)
+    for m in range(batch):
+        if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
+                and height <= job.x.height - row and width <= job.x.width - column):
+            origin = <const elem *> (job.x.at + (n + m) * job.x.sn + g * job.C * item + row * job.x.sh
+                                     + column * job.x.sw)
+            ldh, ldw = job.x.sh // item, job.x.sw // item
+        else:
+            origin = <const elem *> (scratch + m * packed)
+            pack(&job.x, n + m, g * job.C, job.C, row, column, height, width, <elem *> origin)
+            ldw = job.C
+            ldh = width * ldw
+        for i in range(rows):
+            for j in range(columns):
+                pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
+                pixels += 1
     for i in range(MOST):
         pixel[pixels + i] = pixel[pixels - 1]
-    count = job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
-    b = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
-    for b in range(b, b + count):
+    first = job.k_blocks // job.shares * share + min(share, job.k_blocks % job.shares)
+    last = first + job.k_blocks // job.shares + (1 if share < job.k_blocks % job.shares else 0)
+    strip = rows
+    if job.y.sc == item and batch == 1 and job.C * job.R * job.S * job.K * item <= WEIGHT_BYTES:
+        strip = max(1, rows // max(1, rows * columns // STRIP))     # all channels of a pixel, while its line is here
+    i = 0
+    while i < rows:
+        strips(job, n, batch, g, first, last, row0 + i, column0, min(strip, rows - i), columns,
+               pixel + i * columns, ldh, ldw, scratch)
+        i += strip
+
+
+cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t batch, Py_ssize_t g, Py_ssize_t first, Py_ssize_t last,
+                 Py_ssize_t row0, Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, const elem *const *pixel,
+                 Py_ssize_t ldh, Py_ssize_t ldw, char *scratch) noexcept nogil:
+    """The k blocks first .. last-1 of some rows of outputs."""
+    cdef Py_ssize_t *at = <Py_ssize_t *> (scratch + job.runs_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef Py_ssize_t b, c, i, k, r, s, here, channels, ld, pixels = batch * rows * columns, item = sizeof(elem)
+    cdef const elem *w
+    cdef elem *to
+    cdef Sum sum
+    cdef int V
+    cdef bint direct
+    sum.at, sum.step = at, 1
+    for b in range(first, last):
         k = b * WIDE * LANES
         V = width_of(job.K, k)
         channels = min(job.K - k, <Py_ssize_t> V * LANES)
         direct = (job.y.sc == item and job.y.sw % item == 0 and channels == WIDE * LANES and pixels >= MOST
-                  and (rows == 1 or job.y.sh == columns * job.y.sw))       # the sums' place is that of the result
+                  and (rows == 1 or job.y.sh == columns * job.y.sw)         # the sums' place is that of the result
+                  and (batch == 1 or job.y.sn == rows * columns * job.y.sw))
         to, ld = sums, V * LANES
         if direct:
             to = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh + column0 * job.y.sw)
@@ -242,13 +289,15 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
             for i in range(pixels):
                 activate(to + i * ld, channels, job.activation)
         if not direct:
-            unpack(&job.y, n, g * job.K + k, channels, row0, column0, rows, columns, to, ld)
+            for i in range(batch):
+                unpack(&job.y, n + i, g * job.K + k, channels, row0, column0, rows, columns,
+                       to + i * rows * columns * ld, ld)
 
 
 cdef void lay_out(Layer *job, int workers) noexcept nogil:
     """Chooses the tasks, and the scratch memory they need."""
     cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
-    cdef Py_ssize_t height, width, pixels, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
+    cdef Py_ssize_t height, width, pixels, packed, tasks, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
     job.bw = min(job.y.width, most)
     while job.bw > 16 and ((job.bw - 1) * job.stride1 + reach1 + 1) * (reach0 + 1) * job.C * item > PACKED_BYTES:
         job.bw = (job.bw + 1) // 2
@@ -264,14 +313,19 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
         job.row_blocks = (job.y.height + job.bh - 1) // job.bh
     job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks          # of equal size
     job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
-    job.shares = 1
-    while (job.shares < job.k_blocks
-           and job.x.n * job.groups * job.column_blocks * job.row_blocks * job.shares < 2 * workers):
-        job.shares += 1
     height = (job.bh - 1) * job.stride0 + reach0 + 1
     width = (job.bw - 1) * job.stride1 + reach1 + 1
-    pixels = job.bh * job.bw + MOST
-    job.pixels_at = up(height * width * job.C * item, PAGE)
+    packed = up(height * width * job.C * item, PAGE)
+    job.together = 1
+    if job.row_blocks * job.column_blocks == 1 and job.C * job.R * job.S * job.K * item > L2_BYTES:
+        # Weights come from afar: many small pictures meet them at a time.
+        job.together = max(1, min(min(job.x.n, most // (job.bh * job.bw)), L2_BYTES // packed))
+    tasks = (job.x.n + job.together - 1) // job.together * job.groups * job.column_blocks * job.row_blocks
+    job.shares = 1
+    while job.shares < job.k_blocks and tasks * job.shares < 2 * workers:
+        job.shares += 1
+    pixels = job.together * job.bh * job.bw + MOST
+    job.pixels_at = job.together * packed
     job.runs_at = job.pixels_at + up(pixels * sizeof(elem *), PAGE)
     job.sums_at = job.runs_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
     job.scratch_bytes = job.sums_at + up(pixels * WIDE * LANES * item, PAGE)
@@ -294,9 +348,20 @@ cdef inline Py_ssize_t block_of_channels(Py_ssize_t C, Py_ssize_t taps) noexcept
     return (C + blocks - 1) // blocks if blocks > 0 else 1
 
 
-def packed_size(Py_ssize_t groups, Py_ssize_t K, Py_ssize_t C, Py_ssize_t taps):
-    """Elements of a packed weight, K and C being channels of a group."""
-    return groups * up(K, WIDE * LANES) * C * taps
+def by_columns(cnp.ndarray weight not None, cnp.ndarray y not None, stride, dilation):
+    """Whether the page `columns` is faster: it leaves no lane idle, but its vectors reach from row to row.
+
+    weight : (groups, K, C, R, S)
+    y : (N, groups K, rows, columns)
+    """
+    cdef Py_ssize_t K = weight.shape[1], C = weight.shape[2], R = weight.shape[3], item = sizeof(elem)
+    cdef Py_ssize_t tail = K % (WIDE * LANES), columns = y.shape[3]
+    cdef Py_ssize_t width = columns + (weight.shape[4] - 1) * dilation[1] // stride[1]      # of a line of outputs
+    cdef double lanes = K - tail + (1.4 * LANES if 0 < tail <= LANES else WIDE * LANES if tail > 0 else 0)
+    cdef double dearer = 1.2 if C * R * 3 * LANES * item <= L1_BYTES else 1.4        # a load across two lines
+    if columns == 0 or C * stride[0] * stride[1] * (1 + (R - 1) * dilation[0] // stride[0]) * width * item > L2_BYTES:
+        return False
+    return y.shape[2] * width > 2 * LANES and dearer * K * width < lanes * columns
 
 
 def packed_lanes(Py_ssize_t K):
@@ -304,17 +369,19 @@ def packed_lanes(Py_ssize_t K):
     return up(K, WIDE * LANES)
 
 
-def pack_weight(cnp.ndarray weight not None, cnp.ndarray packed not None, Py_ssize_t groups, int workers):
-    """The weight in the order of the tiles.
+def pack_weight(cnp.ndarray weight not None, int workers):
+    """A new array with the weight in the order of the tiles.
 
-    weight : (groups K, C, R, S), any strides   IN
-    packed : (packed_size,)   OUT
+    weight : (groups, K, C, R, S), aligned, native, any strides   IN
     """
-    cdef Py_ssize_t K = weight.shape[0] // groups, C = weight.shape[1], R = weight.shape[2], S = weight.shape[3]
-    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number
+    cdef Py_ssize_t groups = weight.shape[0], K = weight.shape[1], C = weight.shape[2]
+    cdef Py_ssize_t R = weight.shape[3], S = weight.shape[4]
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number, item = sizeof(elem)
     cdef const char *at = <const char *> cnp.PyArray_DATA(weight)
-    cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
     cdef cnp.npy_intp *strides = weight.strides
+    cdef cnp.ndarray packed = np.empty(groups * up(K, WIDE * LANES) * C * R * S + PAGE // item, weight.dtype)
+    packed = packed[(-<Py_ssize_t> cnp.PyArray_DATA(packed) & (PAGE - 1)) // item:]     # loads across lines are slow
+    cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
     workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * R * S // SHARE))
     if workers > 1:
         workers = _machine.startable(workers)
@@ -325,46 +392,49 @@ def pack_weight(cnp.ndarray weight not None, cnp.ndarray packed not None, Py_ssi
         else:
             for number in prange(groups * blocks, num_threads=workers, schedule="dynamic"):
                 pack_block(at, strides, number // blocks, number % blocks, K, C, R, S, to)
+    return packed
 
 
 cdef void pack_block(const char *weight, const cnp.npy_intp *strides, Py_ssize_t g, Py_ssize_t b, Py_ssize_t K,
                      Py_ssize_t C, Py_ssize_t R, Py_ssize_t S, elem *packed) noexcept nogil:
     """Block b of group g's output channels: [c block][p, q, c][V L], zeros where there is no channel."""
     cdef Py_ssize_t k = b * WIDE * LANES, c = 0, here, r, s, i, lane, c_block = block_of_channels(C, R * S)
-    cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes)
+    cdef Py_ssize_t lanes = width_of(K, k) * LANES, some = min(K - k, lanes), ldk = strides[1], ldc = strides[2]
     cdef Py_ssize_t f, v, taps = R * S, item = sizeof(elem)
-    cdef bint dense = strides[3] == item and strides[2] == S * item and strides[1] == taps * item
-    cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * R * S
+    cdef bint dense = strides[4] == item and strides[3] == S * item and ldc == taps * item
+    cdef elem *to = packed + (g * up(K, WIDE * LANES) + k) * C * taps
     cdef elem tile[MOST_LANES * MOST_LANES]
+    cdef elem *into
     cdef const char *at
+    cdef const char *entry
     while c < C:
         here = min(c_block, C - c)
+        at = weight + g * strides[0] + k * ldk + c * ldc
         if dense and some == lanes and here * taps >= LANES > 1:
-            at = weight + (g * K + k) * strides[0] + c * strides[1]
             f = 0
             while f < here * taps:                  # squares of L lanes by L entries of a channel's taps, in a row
                 f = min(f, here * taps - LANES)
                 for v in range(lanes // LANES):
                     lane = v * LANES
-                    square(tile, LANES, at + lane * strides[0] + f * item, strides[0])
+                    square(tile, LANES, at + lane * ldk + f * item, ldk)
+                    r, s = f // taps, f % taps
                     for i in range(LANES):
-                        store(to + ((f + i) % taps * here + (f + i) // taps) * lanes + lane, load(tile + i * LANES))
+                        store(to + (s * here + r) * lanes + lane, load(tile + i * LANES))
+                        s += 1
+                        if s == taps:
+                            r, s = r + 1, 0
                 f += LANES
-            to += taps * here * lanes
-            c += here
-            continue
-        for lane in range(lanes):
-            if lane >= some:
-                for i in range(R * S * here):
-                    to[i * lanes + lane] = 0
-                continue
-            for r in range(R):
-                for s in range(S):
-                    at = (weight + (g * K + k + lane) * strides[0] + c * strides[1] + r * strides[2]
-                          + s * strides[3])
-                    for i in range(here):
-                        to[((r * S + s) * here + i) * lanes + lane] = (<const elem *> (at + i * strides[1]))[0]
-        to += R * S * here * lanes
+        else:
+            for i in range(here):
+                for r in range(R):
+                    for s in range(S):
+                        entry = at + i * ldc + r * strides[3] + s * strides[4]
+                        into = to + ((r * S + s) * here + i) * lanes
+                        for lane in range(some):
+                            into[lane] = (<const elem *> (entry + lane * ldk))[0]
+                        for lane in range(some, lanes):
+                            into[lane] = 0
+        to += taps * here * lanes
         c += here
 
 
@@ -381,6 +451,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
     """
     cdef Layer job
     cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *memory
     cdef char *scratch
     pictures(x, &job.x)
     pictures(y, &job.y)
@@ -399,11 +470,12 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
     work *= job.C * job.R * job.S
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
     lay_out(&job, workers)
-    tasks = job.x.n * groups * job.row_blocks * job.column_blocks * job.shares
+    tasks = (job.x.n + job.together - 1) // job.together * groups * job.row_blocks * job.column_blocks * job.shares
     workers = <int> min(<Py_ssize_t> workers, tasks)
-    scratch = <char *> malloc(workers * job.scratch_bytes)
-    if scratch == NULL:
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    if memory == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
     try:
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
@@ -415,7 +487,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)
 
 
 # --- the gradient of the weight -------------------------------------------------------------------------
@@ -546,6 +618,8 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     cdef Py_ssize_t item = sizeof(elem), height, width, size, tasks, blocks, done = 0, end, work, step, i
     cdef Py_ssize_t reach0, reach1, most, k_blocks
     cdef char *scratch
+    cdef char *memory
+    cdef char *zeros
     cdef char *to = <char *> cnp.PyArray_DATA(weight)
     cdef cnp.npy_intp *strides = weight.strides
     pictures(x, &job.x)
@@ -582,14 +656,16 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     tasks = job.parts * groups * job.chunks
     work = job.y.n * job.y.channels * job.y.height * job.y.width * job.C * job.R * job.S
     workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
-    scratch = <char *> malloc(workers * job.scratch_bytes + PAGE * item)
-    job.sums = <elem *> malloc(job.parts * size * item)
+    memory = <char *> malloc(workers * job.scratch_bytes + up(WIDE * LANES * item, PAGE) + job.parts * size * item
+                             + PAGE)
     try:
-        if scratch == NULL or job.sums == NULL:
+        if memory == NULL:
             raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch and "
                               f"{job.parts} x {size * item} of sums")
-        job.zeros = <elem *> (scratch + workers * job.scratch_bytes)
-        memset(scratch + workers * job.scratch_bytes, 0, PAGE * item)
+        scratch = aligned(memory)
+        zeros = scratch + workers * job.scratch_bytes
+        memset(zeros, 0, WIDE * LANES * item)
+        job.zeros, job.sums = <const elem *> zeros, <elem *> (zeros + up(WIDE * LANES * item, PAGE))
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
             end = min(tasks, done + step)
@@ -607,5 +683,4 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
                 for i in prange(groups * k_blocks, num_threads=workers, schedule="dynamic"):
                     add_up(&job, i, to, strides)
     finally:
-        free(scratch)
-        free(job.sums)
+        free(memory)

@@ -13,9 +13,13 @@ cdef extern from "simd.h" nogil:
     vec load "fc_load" (const elem *)
     void store "fc_store" (elem *, vec)
     void transpose "fc_transpose" (vec *)
+    Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+    void prefetch "fc_prefetch" (const void *)
 
 cdef enum:
     MOST_LANES = 16
+    AHEAD = 1 << 9              # elements: lines that follow one another are asked for before a new page begins
+    LINE_BYTES = 64
 
 cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
     char *at
@@ -33,6 +37,36 @@ cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
     return (n + multiple - 1) // multiple * multiple
 
 
+cdef inline char *aligned(char *memory) noexcept nogil:
+    """The first full cache line: a vector that lies across two takes longer to load."""
+    return memory + (-<Py_ssize_t> memory & 63)
+
+
+cdef inline void copy(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
+    """A line: a short one without a call, its last vector overlapping its neighbour."""
+    cdef Py_ssize_t j = 0
+    if n > 16 * LANES:
+        memcpy(to, at, n * sizeof(elem))
+    elif n < LANES:
+        for j in range(opaque(n)):
+            to[j] = at[j]
+    else:
+        while j < n:
+            j = min(j, n - LANES)
+            prefetch(at + j + AHEAD)
+            store(to + j, load(at + j))
+            j += LANES
+
+
+cdef inline void clear(elem *to, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    if n > LANES:
+        memset(to, 0, n * sizeof(elem))
+        return
+    for j in range(opaque(n)):
+        to[opaque(j)] = 0                           # so that it stays a loop: a call takes longer
+
+
 cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
     """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
     cdef vec v[MOST_LANES]
@@ -44,36 +78,67 @@ cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld)
         store(to + i * ldt, v[i])
 
 
+cdef inline void pack_narrow(const char *at, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels, Py_ssize_t sc,
+                             elem *to, Py_ssize_t ldt) noexcept nogil:
+    """Rows without a gap, too narrow for squares of their own   IN at   OUT to[rows, columns, channels], ldt a row."""
+    cdef vec v[MOST_LANES]
+    cdef Py_ssize_t c = 0, p, r, s
+    cdef int i
+    while c < channels:
+        c = min(c, channels - LANES)
+        p = 0
+        while p < rows * columns:
+            p = min(p, rows * columns - LANES)
+            for i in range(LANES):
+                v[i] = load(<const elem *> (at + (c + i) * sc) + p)
+            transpose(v)
+            r, s = p // columns, p % columns
+            for i in range(LANES):
+                store(to + r * ldt + s * channels + c, v[i])
+                s += 1
+                if s == columns:
+                    r, s = r + 1, 0
+            p += LANES
+        c += LANES
+
+
 cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
                       Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *to) noexcept nogil:
     """A part of a picture, zeros outside   IN x   OUT to[height, width, channels]."""
     cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low)
     cdef Py_ssize_t i, j, c, item = sizeof(elem), ld = width * channels
+    cdef Py_ssize_t first = max(-row, 0), inside = min(x.height - row, height) - first     # rows
     cdef const char *at
     cdef const char *here
+    if (high - low == x.width < LANES and x.sw == item and x.sh == x.width * item and channels >= LANES > 1
+            and inside * x.width >= LANES):
+        memset(to, 0, height * ld * item)
+        pack_narrow(x.at + n * x.sn + channel * x.sc + (row + first) * x.sh, inside, x.width, channels, x.sc,
+                    to + first * ld + low * channels, ld)
+        return
     for i in range(height):
         if row + i < 0 or row + i >= x.height or low == high:
             memset(to, 0, ld * item)
             to += ld
             continue
-        memset(to, 0, low * channels * item)
-        memset(to + high * channels, 0, (width - high) * channels * item)
+        clear(to, low * channels)
+        clear(to + high * channels, (width - high) * channels)
         at = x.at + n * x.sn + channel * x.sc + (row + i) * x.sh + (column + low) * x.sw
         if (x.sc == item or channels == 1) and x.sw == channels * item:
-            memcpy(to + low * channels, at, (high - low) * channels * item)
+            copy(to + low * channels, <const elem *> at, (high - low) * channels)
         elif x.sc == item:
             for j in range(high - low):
                 memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)
         elif x.sw == item and LANES > 1 and channels >= LANES and high - low >= LANES:
-            j = 0
-            while j < high - low:
-                j = min(j, high - low - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
+            c = 0
+            while c < channels:                     # rows stay in their order, for the sake of prefetching
+                c = min(c, channels - LANES)
+                j = 0
+                while j < high - low:
+                    j = min(j, high - low - LANES)
                     square(to + (low + j) * channels + c, channels, at + c * x.sc + j * item, x.sc)
-                    c += LANES
-                j += LANES
+                    j += LANES
+                c += LANES
         else:
             for c in range(channels):
                 here = at + c * x.sc
@@ -86,7 +151,7 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
                         Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, const elem *sums,
                         Py_ssize_t ld) noexcept nogil:
     """Sums to their places   IN sums[height, width, ld], of which `channels` count   OUT y."""
-    cdef Py_ssize_t i, j, c, item = sizeof(elem)
+    cdef Py_ssize_t i, j, c, q, item = sizeof(elem)
     cdef char *at
     cdef char *to
     at = y.at + n * y.sn + channel * y.sc + row * y.sh + column * y.sw
@@ -99,16 +164,18 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
             for j in range(width):
                 memcpy(to + j * y.sw, sums + j * ld, channels * item)
         elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
-            j = 0
-            while j < width:
-                j = min(j, width - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
+            c = 0
+            while c < channels:
+                c = min(c, channels - LANES)
+                j = 0
+                while j < width:
+                    j = min(j, width - LANES)
+                    for q in range(LANES):         # lines that are still far
+                        prefetch(to + (c + q) * y.sc + j * item + 2 * LINE_BYTES)
                     square(<elem *> (to + c * y.sc + j * item), y.sc // item, <const char *> (sums + j * ld + c),
                            ld * item)
-                    c += LANES
-                j += LANES
+                    j += LANES
+                c += LANES
         else:
             for c in range(channels):
                 for j in range(width):
@@ -134,15 +201,15 @@ cdef inline void pack_lanes(const Pictures *y, Py_ssize_t n, Py_ssize_t channel,
             for j in range(width):
                 memcpy(to + j * lanes, at + j * y.sw, channels * item)
         elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
-            j = 0
-            while j < width:
-                j = min(j, width - LANES)
-                c = 0
-                while c < channels:
-                    c = min(c, channels - LANES)
+            c = 0
+            while c < channels:
+                c = min(c, channels - LANES)
+                j = 0
+                while j < width:
+                    j = min(j, width - LANES)
                     square(to + j * lanes + c, lanes, at + c * y.sc + j * item, y.sc)
-                    c += LANES
-                j += LANES
+                    j += LANES
+                c += LANES
         else:
             for c in range(channels):
                 here = at + c * y.sc

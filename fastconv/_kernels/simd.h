@@ -93,15 +93,19 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
  *   line:  FC_LINE accumulators, FC_PANEL taps held, one loaded vector
  *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap
- *   layer: 6 x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element */
+ *   layer: FC_DEEP x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element;
+ *          FC_BROAD loaded vectors where output channels are few and broadcast */
+#define FC_WIDE 2
 #if FC_REGISTERS == 32
-#define FC_WIDE 4
+#define FC_DEEP 14
+#define FC_BROAD 4
 #define FC_LINE (FC_COMPLEX ? 8 : 16)
 #define FC_PANEL (FC_COMPLEX || sizeof(fc_real) < 4 ? 4 : 8)
 #define FC_ROWS (FC_COMPLEX ? 4 : 6)
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
 #else
-#define FC_WIDE 2
+#define FC_DEEP 6
+#define FC_BROAD 3
 #define FC_LINE (FC_COMPLEX ? 4 : 8)
 #define FC_PANEL (FC_COMPLEX ? 2 : 4)
 #define FC_ROWS (FC_COMPLEX ? 2 : 4)

@@ -231,7 +231,11 @@ cdef inline void plane_rows(elem *out, const elem *x, const Plane *k, Py_ssize_t
         i = min(i, n - COLUMNS * LANES)
         plane_tile(out + i, x + i, k, R, COLUMNS)
         i += COLUMNS * LANES
-    while i < n and R <= 4:                         # narrow
+    while COLUMNS > 2 and R == 4 and n >= 2 * LANES and n - i > LANES:      # narrow planes
+        i = min(i, n - 2 * LANES)
+        plane_tile(out + i, x + i, k, R, 2)
+        i += 2 * LANES
+    while i < n and R <= 4:
         i = min(i, n - LANES)
         plane_tile(out + i, x + i, k, R, 1)
         i += LANES

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import ModuleType
 
 import numpy as np
 
@@ -44,7 +43,8 @@ class PackedWeight:
         self.packed = None
         name = kernel_name(self.dtype)
         if name in _KERNELS and weight.size and not _depthwise(weight.shape, groups):
-            self.packed = _packed(_runtime.kernel(str(name), "layer"), self.array, groups, _runtime.threads())
+            kernel = _runtime.kernel(str(name), "layer")
+            self.packed = kernel.pack_weight(_grouped(self.array, groups), _runtime.threads())
 
     def __repr__(self) -> str:
         return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, groups={self.groups})"
@@ -62,7 +62,8 @@ def forward(
         y = twins.forward(x, _array(weight), start, count, stride, dilation, groups)
         return _finished(_pictures(y, channels_last), bias, activation, channels_last, out)
     y, to = _room((x.shape[0], weight.shape[0], *count), x.dtype, channels_last, out, x, _array(weight))
-    _sum(x, weight, bias, _planes(to, channels_last), start, stride, dilation, groups, activation, threads)
+    w = weight if isinstance(weight, PackedWeight) else _grouped(weight, groups)
+    _sum(x, w, bias, _planes(to, channels_last), start, stride, dilation, groups, activation, threads)
     return _handed(to, y)
 
 
@@ -117,43 +118,49 @@ def _reversed(
         return _finished(_pictures(x, channels_last), bias, activation, channels_last, out)
     y, to = _room((n, channels, height, width), grad.dtype, channels_last, out, grad, weight)
     x = _planes(to, channels_last)
-    summed = len(weight) // groups  # output channels of a group
-    grouped = weight.reshape(groups, summed, *weight.shape[1:]).swapaxes(1, 2)
+    turned = _grouped(weight, groups).swapaxes(1, 2)
     for i in range(min(stride[0], height)):
         for j in range(min(stride[1], width)):
             (rows, first0, apart0), (columns, first1, apart1) = (
                 _phase(at, *axis) for at, axis in ((i, (start[0], weight.shape[2], stride[0], dilation[0])),
                                                    (j, (start[1], weight.shape[3], stride[1], dilation[1])))
             )  # fmt: skip
-            taps = grouped[..., rows, :][..., columns].reshape(channels, summed, len(rows), len(columns))
             phase = x[:, :, i :: stride[0], j :: stride[1]]
-            _sum(grad, taps, bias, phase, (first0, first1), (1, 1), (apart0, apart1), groups, activation, threads)
+            _sum(grad, turned[..., rows, columns], bias, phase, (first0, first1), (1, 1), (apart0, apart1), groups,
+                 activation, threads)
     return _handed(to, y)
 
 
-def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[list[int], int, int]:
+def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[slice, int, int]:
     """The taps that meet the pixels at, at + stride, ...: in which order, from which output on, how far apart.
 
     Output o meets pixel start + o stride + p dilation by tap p.
     """
-    meeting = [p for p in range(taps) if (at - start - p * dilation) % stride == 0][::-1]
-    first = (at - start - meeting[0] * dilation) // stride if meeting else 0
-    return meeting, first, dilation // math.gcd(stride, dilation)
+    meeting = [p for p in range(taps) if (at - start - p * dilation) % stride == 0]
+    if not meeting:
+        return slice(0), 0, 1
+    step = stride // math.gcd(stride, dilation)
+    backward = slice(meeting[-1], meeting[0] - step if meeting[0] >= step else None, -step)
+    return backward, (at - start - meeting[-1] * dilation) // stride, dilation // math.gcd(stride, dilation)
 
 
 def _sum(
     x: np.ndarray, weight: np.ndarray | PackedWeight, bias: np.ndarray | None, y: np.ndarray, start: Pair, stride: Pair,
     dilation: Pair, groups: int, activation: str | None, threads: int,
 ) -> None:  # fmt: skip
-    """A layer by its kernel   IN x, weight, bias   OUT y, all but the weight with channels as their second axis."""
-    name, taps, dtype, code = str(kernel_name(x.dtype)), _array(weight).shape[2:], x.dtype, _CODES[activation]
+    """A layer by its kernel   IN x, weight, bias   OUT y, all but the weight with channels as their second axis.
+
+    A weight that is not packed has its groups as an axis of their own.
+    """
+    grouped = _grouped(weight.array, groups) if isinstance(weight, PackedWeight) else weight
+    name, taps, dtype, code = str(kernel_name(x.dtype)), grouped.shape[3:], x.dtype, _CODES[activation]
     if 0 in weight.shape:  # no tap meets these pixels, or there are no channels
         y[...] = 0
         _finished(y, bias, activation, False, None)
         return
-    if _depthwise(weight.shape, groups):
+    if groups > 1 and grouped.shape[2] == 1:
         kernel = _runtime.kernel(name, "depthwise")
-        rows = _array(weight).reshape(weight.shape[0], *taps)
+        rows = grouped.reshape(y.shape[1], *taps)
         lanes = kernel.by_lanes(x, y)
         if lanes:
             rows = rows.reshape(len(rows), -1).T
@@ -161,7 +168,11 @@ def _sum(
         kernel.forward(x, np.ascontiguousarray(rows), bias, y, lanes, taps, start, stride, dilation, code, threads)
         return
     kernel = _runtime.kernel(name, "layer")
-    packed = weight.packed if isinstance(weight, PackedWeight) else _packed(kernel, weight, groups, threads)
+    if kernel.by_columns(grouped, y, stride, dilation):
+        bias = np.zeros(y.shape[1], dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+        _runtime.kernel(name, "columns").forward(x, grouped, bias, y, start, stride, dilation, code, threads)
+        return
+    packed = weight.packed if isinstance(weight, PackedWeight) else kernel.pack_weight(grouped, threads)
     each = y.shape[1] // groups
     padded = np.zeros((groups, kernel.packed_lanes(each)), dtype)
     if bias is not None:
@@ -169,16 +180,14 @@ def _sum(
     kernel.forward(x, packed, padded, y, taps, start, stride, dilation, groups, code, threads)
 
 
+def _grouped(weight: np.ndarray, groups: int) -> np.ndarray:
+    """As (groups, K, C, R, S), K and C being channels of a group."""
+    return weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
+
+
 def _depthwise(shape: tuple[int, ...], groups: int) -> bool:
     """Whether every channel is a group, and there is more than one."""
     return groups > 1 and shape[1] == 1
-
-
-def _packed(kernel: ModuleType, weight: np.ndarray, groups: int, threads: int) -> np.ndarray:
-    count, channels, rows, columns = weight.shape
-    packed = np.empty(kernel.packed_size(groups, count // groups, channels, rows * columns), weight.dtype)
-    kernel.pack_weight(weight, packed, groups, threads)
-    return packed
 
 
 def _room(

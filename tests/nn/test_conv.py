@@ -38,6 +38,20 @@ def test_pictures(case, dtype, rng):
         same(conv2d(last(x), weight, bias, **options, layout="NHWC"), last(with_bias))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("channels", [(256, 160), (900, 40)])
+def test_weights_that_no_cache_holds(dtype, channels, rng):
+    """They meet several pictures at a time, or a block of channels after the other."""
+    x, weight = small(rng, (5, channels[0], 3, 4), dtype, 3), small(rng, (channels[1], channels[0], 3, 3), dtype, 3)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    expected = sum(
+        np.einsum("kc,ncij->nkij", weight[:, :, i, j], padded[:, :, i : i + 3, j : j + 4]) for i, j in np.ndindex(3, 3)
+    )
+    for workers in (1, 2):
+        same(conv2d(x, weight, padding=1, workers=workers), expected)
+        same(conv2d(last(x), weight, padding=1, layout="NHWC", workers=workers), last(expected))
+
+
 @EVERY_CASE
 def test_lines(case, rng):
     """A line is a picture of one row."""
