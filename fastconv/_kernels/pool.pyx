@@ -29,6 +29,7 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
@@ -754,3 +755,32 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
     finally:
         free(scratch)
         free(job.offset)
+
+
+# --- small calls ----------------------------------------------------------------------------------------
+
+cdef int quick(const char *x, char *out, char *index, int op, const Axis *rows, const Axis *columns,
+               Py_ssize_t planes, Py_ssize_t group, int finish) noexcept nogil:
+    """Contiguous planes, small, on the calling thread: 0, or -1 where there is no memory."""
+    cdef Job job
+    cdef Py_ssize_t item = sizeof(elem)
+    cdef char *scratch
+    cdef int status = -1
+    job.rows, job.columns = rows[0], columns[0]
+    job.x, job.out, job.index = x, out, index
+    job.planes = job.batch = planes
+    job.xr, job.orow, job.ir = columns.size * group * item, columns.output * group * item, columns.output * group * 8
+    job.xb1, job.ob1, job.ib1 = rows.size * job.xr, rows.output * job.orow, rows.output * job.ir
+    job.xb0 = job.ob0 = job.ib0 = 0
+    job.group, job.pitch, job.finish, job.number = group, columns.size, finish, 0
+    if lay_out(&job, 1):
+        scratch = <char *> malloc(max(job.scratch_bytes, 1))
+        if scratch != NULL:
+            run(&job, work_of(op, index != NULL), 0, job.parcels, 1, scratch)
+            free(scratch)
+            status = 0
+        free(job.offset)
+    return status
+
+
+quick_call = PyCapsule_New(<void *> quick, "fastconv.quick_pool", NULL)    # for _quick.pyx

@@ -25,7 +25,7 @@ Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
 _KERNELS = ("f32", "f64")
-_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}  # as in _kernels/simd.h
+ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}  # as in _kernels/simd.h
 
 
 class PackedWeight:
@@ -146,7 +146,7 @@ def _sum(
     dilation: Pair, groups: int, activation: str | None, threads: int,
 ) -> None:  # fmt: skip
     """A layer by its kernel   IN x, weight, bias   OUT y, all but the weight with channels as their second axis."""
-    name, taps, dtype, code = str(kernel_name(x.dtype)), _array(weight).shape[2:], x.dtype, _CODES[activation]
+    name, taps, dtype, code = str(kernel_name(x.dtype)), _array(weight).shape[2:], x.dtype, ACTIVATION_CODES[activation]
     if 0 in weight.shape:  # no tap meets these pixels, or there are no channels
         y[...] = 0
         _finished(y, bias, activation, False, None)
