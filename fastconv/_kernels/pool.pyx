@@ -149,6 +149,9 @@ cdef inline void tile(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t taps0,
             for u in range((U * LANES * <int> sizeof(elem) + CACHE_LINE - 1) // CACHE_LINE):
                 prefetch(x + p * ld + AHEAD + u * CACHE_LINE)
         for q in range(n1):
+            if T0 > 1 and T1 > 1:
+                for u in range((U * LANES * <int> sizeof(elem) + CACHE_LINE - 1) // CACHE_LINE):
+                    prefetch(x + p * ld + offset[q] * <int> sizeof(elem) + AHEAD + u * CACHE_LINE)
             if T0 * T1 == 0 or p + q > 0:
                 at = <const elem *> (x + p * ld) + (0 if T1 == 1 else offset[q])
                 for u in range(U):
