@@ -26,7 +26,7 @@ import numpy as np
 from .._plan.layers import ACTIVATIONS
 from .._plan.sizes import ShapeError, per_axis
 from . import grad as gradients
-from .functional import conv2d
+from .functional import conv1d, conv2d
 from .pooling import avg_pool2d, max_pool2d
 
 __all__ = [
@@ -286,7 +286,10 @@ class Flatten(Layer):
 
 class Linear(Layer):
     """
-    Every output a weighted sum of all inputs: a layer without shared weights.
+    Every output a weighted sum of all inputs.
+
+    The batch is a line of N samples here, its features are channels, and each kernel has a single tap: so it is a
+    convolution layer, too, and the threads of another library need not take turns with those of this one.
 
     Parameters
     ----------
@@ -308,14 +311,15 @@ class Linear(Layer):
             raise ShapeError(f"the input has shape {x.shape}; this layer needs (N, {self.weight.value.shape[1]})")
         if training:
             self._kept = x
-        y: np.ndarray = x @ self.weight.value.T
-        return y if self.bias is None else y + self.bias.value
+        bias = None if self.bias is None else self.bias.value
+        return conv1d(x, self.weight.value[..., None], bias, layout="NWC")
 
     def backward(self, grad: np.ndarray, input_grad: bool = True) -> Any:
-        self.weight.grad = grad.T @ self._kept
+        x, taps = self._kept, self.weight.value[..., None]
+        self.weight.grad = gradients.conv1d_weight(x, taps.shape, grad, layout="NWC")[..., 0]
         if self.bias is not None:
-            self.bias.grad = grad.sum(axis=0)
-        return grad @ self.weight.value if input_grad else None
+            self.bias.grad = gradients.conv_bias(grad, layout="NWC")
+        return gradients.conv1d_input(x.shape, taps, grad, layout="NWC") if input_grad else None
 
     def __repr__(self) -> str:
         outputs, inputs = self.weight.value.shape
