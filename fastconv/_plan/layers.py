@@ -11,6 +11,7 @@ phase of the pixels, with those taps that meet it. Other dtypes go to the slow t
 """
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from types import ModuleType
@@ -125,19 +126,24 @@ def _reversed(
                 _phase(at, *axis) for at, axis in ((i, (start[0], weight.shape[2], stride[0], dilation[0])),
                                                    (j, (start[1], weight.shape[3], stride[1], dilation[1])))
             )  # fmt: skip
-            taps = grouped[..., rows, :][..., columns].reshape(channels, summed, len(rows), len(columns))
+            taps = grouped[..., rows, columns]
+            taps = taps.reshape(channels, summed, *taps.shape[3:])
             phase = x[:, :, i :: stride[0], j :: stride[1]]
             _sum(grad, taps, bias, phase, (first0, first1), (1, 1), (apart0, apart1), groups, activation, threads)
     return _handed(to, y)
 
 
-def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[list[int], int, int]:
+@functools.lru_cache(1024)
+def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[slice, int, int]:
     """The taps that meet the pixels at, at + stride, ...: in which order, from which output on, how far apart.
 
     Output o meets pixel start + o stride + p dilation by tap p.
     """
-    meeting = [p for p in range(taps) if (at - start - p * dilation) % stride == 0][::-1]
-    first = (at - start - meeting[0] * dilation) // stride if meeting else 0
+    apart = stride // math.gcd(stride, dilation)
+    least = next((p for p in range(min(apart, taps)) if (at - start - p * dilation) % stride == 0), taps)
+    most = taps - 1 - (taps - 1 - least) % apart if least < taps else -1
+    first = (at - start - most * dilation) // stride if least < taps else 0
+    meeting = slice(most, least - 1 if least else None, -apart) if least < taps else slice(0, 0)
     return meeting, first, dilation // math.gcd(stride, dilation)
 
 
