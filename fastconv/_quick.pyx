@@ -136,6 +136,11 @@ def plane(in1, in2, mode, boundary, fillvalue, stride, dilation, method, out, wo
 
 # --- layers and pools -----------------------------------------------------------------------------------
 
+cdef inline bint same(object name, object known):
+    """Whether it is this name; where a program spells it out, it is the same object."""
+    return name is known or (type(name) is str and name == known)
+
+
 cdef struct Planes:             # a batch of pictures; one dimension is a height of 1
     Py_ssize_t n, channels
     Py_ssize_t size[2]
@@ -146,8 +151,8 @@ cdef bint planes(cnp.ndarray x, int ndim, object layout, bint flat, Planes *p):
     """What the shape says, channels and, with `flat`, the batch being optional; whether it is one."""
     cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
     cdef int found = cnp.PyArray_NDIM(x), at
-    p.last = layout is (NHWC if ndim == 2 else NWC)
-    if not p.last and layout is not (NCHW if ndim == 2 else NCW):
+    p.last = same(layout, NHWC if ndim == 2 else NWC)
+    if not p.last and not same(layout, NCHW if ndim == 2 else NCW):
         return False
     if not ndim + (not flat) <= found <= ndim + 2 or not 0 < cnp.PyArray_SIZE(x) <= MACS:
         return False
@@ -187,8 +192,7 @@ cdef Py_ssize_t places(Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t stride, Py
     cdef Py_ssize_t room = size + 2 * padding - dilation * (kernel - 1) - 1
     if kernel < 1 or stride < 1 or dilation < 1 or room < 0:
         return 0
-    if room % stride and remainder is not DROP or (remainder is not RAISE and remainder is not DROP
-                                                   and remainder is not PAD):
+    if not same(remainder, DROP) and (room % stride or not (same(remainder, RAISE) or same(remainder, PAD))):
         return 0
     return room // stride + 1
 
@@ -234,7 +238,7 @@ def layer(int ndim, x, weight, bias, stride, padding, dilation, groups, layout, 
     cdef Py_ssize_t size[2]
     cdef Py_ssize_t count, channels, rows, columns
     cdef int number
-    cdef object kernel, packed = None, code, taps
+    cdef object kernel, packed = None, code
     if (groups is not 1 or flip is not False or out is not None or workers is not None
             or (activation is not None and type(activation) is not str)):
         return None

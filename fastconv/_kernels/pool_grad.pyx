@@ -41,7 +41,8 @@ cdef struct Scatter:
     const elem *values          # [planes, count, group]
     const int64_t *index
     Py_ssize_t size, count, group
-    Py_ssize_t channels, blocks # of a block, and blocks in a plane
+    Py_ssize_t channels         # of a block
+    Py_ssize_t blocks           # in a plane
     bint add
 
 

@@ -24,6 +24,7 @@ from ._arguments import (
     taps,
     target,
     transposed_layer,
+    unpacked,
     whole_shape,
 )
 
@@ -397,7 +398,7 @@ def pack(weight: Any, groups: int = 1, *, flip: bool = False) -> PackedWeight:
     >>> nn.conv2d(np.ones((3, 32, 32), np.float32), weight, padding=1).shape
     (8, 32, 32)
     """
-    array: np.ndarray = np.asarray(weight)
+    array = unpacked(weight)
     if array.ndim not in (3, 4):
         raise ShapeError(f"weight has shape {array.shape}; it needs 4 dimensions, or 3 for a layer on lines")
     if array.dtype.kind not in "biufcO":
@@ -459,7 +460,7 @@ def as_matrix(
     """
     from scipy import sparse  # an extra
 
-    w: np.ndarray = np.asarray(weight)
+    w = unpacked(weight)
     if w.ndim not in (3, 4):
         raise ShapeError(f"weight has shape {w.shape}; it needs 4 dimensions, or 3 for a layer on lines")
     if w.dtype.kind not in "biufc" or w.dtype == np.float16:

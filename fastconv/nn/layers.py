@@ -71,6 +71,11 @@ class Layer:
         """
         raise NotImplementedError
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_kept", "_shape", "_scale"):
+            raise AttributeError(f"{self!r} has nothing to go back from: backward follows forward(x, training=True)")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def parameters(self) -> dict[str, Parameter]:
         """What the layer learns, by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
@@ -149,7 +154,8 @@ class Conv2d(Layer):
         dtype: Any = np.float32,
         rng: Any = None,
     ) -> None:
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        _check_counts(in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
             raise ShapeError(f"groups is {groups}, which does not divide {in_channels} and {out_channels} channels")
         rng = np.random.default_rng(rng)
         shape = out_channels, in_channels // groups, *per_axis(kernel_size, "kernel_size", 2)
@@ -302,6 +308,7 @@ class Linear(Layer):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = np.float32, rng: Any = None
     ) -> None:
+        _check_counts(in_features=in_features, out_features=out_features)
         rng = np.random.default_rng(rng)
         self.weight = _drawn(rng, (out_features, in_features), in_features, dtype)
         self.bias = _drawn(rng, (out_features,), in_features, dtype) if bias else None
@@ -556,6 +563,11 @@ class Sequential(Layer):
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+def _check_counts(**numbers: Any) -> None:
+    for name, number in numbers.items():
+        per_axis(number, name, 1)
 
 
 def _drawn(rng: np.random.Generator, shape: tuple[int, ...], terms: int, dtype: Any) -> Parameter:

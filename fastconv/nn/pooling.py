@@ -447,8 +447,8 @@ def avg_pool2d(
     array([[2.5 , 0.75],
            [1.25, 7.5 ]])
     """
-    return _average(2, input, kernel_size, stride, padding, dilation, layout, remainder, count_include_pad, divisor_override,
-                    out, workers)  # fmt: skip
+    return _average(2, input, kernel_size, stride, padding, dilation, layout, remainder, count_include_pad,
+                    divisor_override, out, workers)  # fmt: skip
 
 
 def avg_pool1d(

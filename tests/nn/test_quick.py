@@ -1,4 +1,4 @@
-"""The short way of small layers and pools: whatever it takes, it gives what the plan gives; the rest it leaves alone."""
+"""The short way of small layers and pools: what it takes, it gives as the plan gives it; the rest it leaves alone."""
 import itertools
 
 import numpy as np
@@ -113,6 +113,7 @@ def test_it_takes_what_is_common_and_leaves_the_rest():
     x, weight = np.ones((1, 1, 12, 12), np.float32), np.ones((4, 1, 3, 3), np.float32)
     assert layer(x, weight).shape == (1, 4, 10, 10)
     assert layer(x, nn.pack(weight), np.ones(4, np.float32), 1, (1, 1), activation="relu").shape == (1, 4, 12, 12)
+    assert layer(x, weight, layout="".join("NCHW"), remainder="".join("drop")).shape == (1, 4, 10, 10)
     assert layer(x[0], weight, padding=1).shape == (4, 12, 12)
     for other in (
         {"x": x.astype(np.float16)}, {"x": x[..., ::2]}, {"x": x.tolist()}, {"x": x[:0]}, {"x": x.astype(">f4")},
@@ -120,10 +121,10 @@ def test_it_takes_what_is_common_and_leaves_the_rest():
         {"x": np.ones((1, 1, 400, 400), np.float32)}, {"bias": [0, 0, 0, 0]}, {"bias": np.ones(3, np.float32)},
         {"stride": True}, {"stride": 2.0}, {"stride": 0}, {"stride": 2}, {"padding": "same"}, {"padding": -1},
         {"padding": ((1, 1), (1, 1))}, {"padding": 1 << 70}, {"dilation": np.int64(1)}, {"dilation": (1,)},
-        {"layout": "nchw"}, {"layout": "NCW"}, {"remainder": "keep"}, {"flip": True}, {"activation": "elu"},
-        {"activation": ["relu"]}, {"out": np.empty((1, 4, 10, 10), np.float32)}, {"workers": 1},
+        {"layout": None}, {"layout": "nchw"}, {"layout": "NCW"}, {"remainder": "keep"}, {"flip": True},
+        {"activation": "elu"}, {"activation": ["relu"]}, {"out": np.empty((1, 4, 10, 10), np.float32)}, {"workers": 1},
     ):  # fmt: skip
         assert layer(**{"x": x, "weight": weight} | other) is None, other
     assert _quick.pool(2, 0, x, 2, None, 0, 1, "NCHW", "raise", False, False, None, None).shape == (1, 1, 6, 6)
-    for x, kernel, padding in ((x, 5, 0), (x, 2, 2), (x.astype(np.int32), 2, 0), (np.ones((512, 512)), 2, 0)):
-        assert _quick.pool(2, 0, x, kernel, None, padding, 1, "NCHW", "raise", False, False, None, None) is None
+    for y, kernel, padding in ((x, 5, 0), (x, 2, 2), (x.astype(np.int32), 2, 0), (np.ones((512, 512)), 2, 0)):
+        assert _quick.pool(2, 0, y, kernel, None, padding, 1, "NCHW", "raise", False, False, None, None) is None

@@ -1,4 +1,4 @@
-"""What layers and pools need beside their arrays: 16 MB at most, or a tenth of them. Linux only, as conftest.py sees to."""
+"""What layers and pools need beside their arrays: at most 16 MB, or a tenth of them. Linux only: see conftest.py."""
 
 import pytest
 
