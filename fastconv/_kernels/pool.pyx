@@ -286,6 +286,14 @@ cdef inline void down_by_phase(elem *even, elem *odd, const char *x, Py_ssize_t 
                                const int OP) noexcept nogil:
     """A column of rows becomes two lines, the even columns and the odd ones; the last vectors overlap."""
     cdef Py_ssize_t i = 0, item = sizeof(elem)
+    cdef const elem *row = <const elem *> x
+    if n < 2 * LANES and taps == 1 and OP != SQUARES:       # nothing but sorted
+        for i in range(n // 2):
+            even[i] = row[2 * i]
+            odd[i] = row[2 * i + 1]
+        if n % 2:
+            even[n // 2] = row[n - 1]
+        return
     if n < 2 * LANES:
         for i in range(n):
             (odd if i % 2 else even)[i // 2] = one(x + i * item, ld, taps, 0, 1, OP)

@@ -203,22 +203,22 @@ def _handed(to: np.ndarray, y: np.ndarray) -> np.ndarray:
     return y
 
 
-# In place, as a kernel applies them to a sum before it stores it. NaN stays NaN.
-def _relu(y: np.ndarray) -> None:
-    np.maximum(y, 0, out=y)
+# IN x   OUT y, which may be x; as a kernel applies them to a sum before it stores it. NaN stays NaN.
+def _relu(x: np.ndarray, y: np.ndarray) -> None:
+    np.maximum(x, 0, out=y)
 
 
-def _sigmoid(y: np.ndarray) -> None:
-    """1 / (1 + exp(-y)), with an exponential that cannot overflow."""
-    small = np.exp(-np.abs(y))
-    np.divide(np.where(y < 0, small, 1), 1 + small, out=y)
+def _sigmoid(x: np.ndarray, y: np.ndarray) -> None:
+    """1 / (1 + exp(-x)), with an exponential that cannot overflow."""
+    small = np.exp(-np.abs(x))
+    np.divide(np.where(x < 0, small, 1), 1 + small, out=y)
 
 
-def _tanh(y: np.ndarray) -> None:
-    np.tanh(y, out=y)
+def _tanh(x: np.ndarray, y: np.ndarray) -> None:
+    np.tanh(x, out=y)
 
 
-ACTIVATIONS: dict[str, Callable[[np.ndarray], None]] = {"relu": _relu, "sigmoid": _sigmoid, "tanh": _tanh}
+ACTIVATIONS: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {"relu": _relu, "sigmoid": _sigmoid, "tanh": _tanh}
 
 
 def _finished(
@@ -228,7 +228,7 @@ def _finished(
     if bias is not None:
         y += bias if channels_last else bias[:, None, None]
     if activation is not None:
-        ACTIVATIONS[activation](y)
+        ACTIVATIONS[activation](y, y)
     if out is None:
         return y
     np.copyto(out, y)

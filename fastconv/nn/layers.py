@@ -250,8 +250,8 @@ class _Activation(Layer):
     name: str
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        y = np.array(x)
-        ACTIVATIONS[self.name](y)
+        y = np.empty(x.shape, x.dtype)
+        ACTIVATIONS[self.name](x, y)
         if training:
             self._kept = y
         return y
