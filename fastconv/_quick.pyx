@@ -17,8 +17,8 @@ import numpy as np
 from . import _runtime
 from ._kernels.windows cimport OVER_PADDED, OVER_TAPS, PLAIN, Axis
 from ._plan.dtypes import kernel_name
-from ._plan.layers import ACTIVATION_CODES, PackedWeight
-from ._plan.pools import OPERATIONS
+from ._plan.layers import ACTIVATION_CODES as _CODES, PackedWeight
+from ._plan.pools import OPERATIONS as _OPERATIONS
 
 cnp.import_array()
 
@@ -54,7 +54,7 @@ cdef object FLOATS = _runtime.kernel("f32", "layer"), DOUBLES = _runtime.kernel(
 
 cdef object FULL = "full", SAME = "same", VALID = "valid", AUTO = "auto", FILL = "fill"
 cdef object NCW = "NCW", NWC = "NWC", NCHW = "NCHW", NHWC = "NHWC", RAISE = "raise", DROP = "drop", PAD = "pad"
-cdef int SUM = OPERATIONS["sum"]
+cdef int SUM = _OPERATIONS["sum"]
 
 
 cdef inline quick_t kernel_for(object a, object v, int ndim):
@@ -257,7 +257,7 @@ def layer(int ndim, x, weight, bias, stride, padding, dilation, groups, layout, 
         kernel = DOUBLES
     else:
         return None
-    code = ACTIVATION_CODES.get(activation)
+    code = _CODES.get(activation)
     if (cnp.PyArray_TYPE(<cnp.ndarray> weight) != number or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> weight)
             or code is None or not planes(x, ndim, layout, False, &p)
             or not each(stride, ndim, 1, s) or not each(padding, ndim, 0, pads) or not each(dilation, ndim, 1, d)):
