@@ -12,6 +12,7 @@ cut an axis into parts as equal as can be.
 The channels c, `group` of them, are neighbours in memory and one row of x is a line of width * group elements, so
 vectors lie along the row. Rows of the output are shared among the threads. For each of them, where
 
+- a window is a whole row, or a whole plane in one piece, it is reduced as it lies;
 - a vector is filled by the channels of one pixel (wide), a window is reduced in registers, all of its taps or, where
   that takes more operations, first its rows into a line in L1 and then that line's columns;
 - two or three columns with a stride of 2 are asked for, vectors of a row are reduced, sorted into even and odd
@@ -93,7 +94,7 @@ cdef struct Job:
     elem number
     # the layout
     bint wide, direct           # see above; direct: all taps at once
-    bint lined, paired
+    bint lined, paired, whole
     Py_ssize_t *offset          # of a column tap in the line, or in a row
     Py_ssize_t parcels, grain   # of so many rows of the output
     Py_ssize_t block, blocks    # and so many columns
@@ -214,6 +215,33 @@ cdef inline elem one(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize_t 
     if OP == SQUARES:
         return one_squares(x, ld, taps0, step, taps1)
     return one_sum(x, ld, taps0, step, taps1)
+
+
+cdef inline elem whole_plane(const elem *x, Py_ssize_t n, const int OP) noexcept nogil:
+    """op over n elements that are neighbours, lane by lane, then over the lanes and the rest   IN x."""
+    cdef int LINE_OP = SUM if OP == SQUARES else OP
+    cdef vec a = splat(nothing(OP)), b = a
+    cdef elem lanes[LANES]
+    cdef elem acc
+    cdef Py_ssize_t i = 0, e, half = LANES // 2
+    while n - i >= 2 * LANES:
+        prefetch(<const char *> (x + i) + AHEAD)
+        prefetch(<const char *> (x + i + LANES) + AHEAD)
+        a = fold(a, term(x + i, OP), OP)
+        b = fold(b, term(x + i + LANES, OP), OP)
+        i += 2 * LANES
+    if n - i >= LANES:
+        a = fold(a, term(x + i, OP), OP)
+        i += LANES
+    store(lanes, fold(a, b, LINE_OP))
+    while half > 0:
+        for e in range(half):
+            lanes[e] = fold1(lanes[e], lanes[e + half], LINE_OP)
+        half //= 2
+    acc = lanes[0]
+    for i in range(i, n):
+        acc = fold1(acc, x[i], OP)
+    return acc
 
 
 cdef inline void split_tile(elem *even, elem *odd, const char *x, Py_ssize_t ld, Py_ssize_t taps,
@@ -452,7 +480,9 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
             to = <elem *> (scratch + job.staging_at) if staged else out
             if divided:
                 height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
-            if job.paired:
+            if job.whole:
+                to[0] = whole_plane(<const elem *> at, row.taps * job.columns.size, OP)
+            elif job.paired:
                 pairs(to, at, ld, row.taps, job.columns.kernel, p.low > 0, p.n, OP)
             else:
                 if job.lines == 2:
@@ -653,6 +683,12 @@ cdef inline Work work_of(int op, bint indices) noexcept nogil:
     return max_parcel if op == MAX else min_parcel if op == MIN else sum_parcel if op == SUM else squares_parcel
 
 
+cdef inline bint sees_all(const Axis *axis) noexcept nogil:
+    """Whether there is one window, and all of the axis in it."""
+    return axis.output == 1 and (axis.stride == 0 or (axis.step == 1 and axis.start <= 0
+                                                      and axis.start + axis.kernel >= axis.size))
+
+
 cdef bint lay_out(Job *job, int workers) noexcept nogil:
     """Chooses the way, the parcels, and the scratch memory they need. False: out of memory."""
     cdef const Axis *rows = &job.rows
@@ -671,6 +707,8 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
                   and (columns.kernel == 2 or columns.kernel == 3)
                   and 2 - columns.kernel <= columns.start <= 0
                   and columns.start + 2 * (columns.output - 1) + columns.kernel <= columns.size)
+    job.whole = (job.group == 1 and job.index == NULL and sees_all(columns)
+                 and (rows.kernel == 1 or (sees_all(rows) and job.xr == columns.size * item)))
 
     job.block = columns.output
     if job.lined or not job.direct:     # what lies between two blocks is done twice: not too much of it
