@@ -14,6 +14,10 @@ try:
     import cv2
 except ImportError:  # a peer that is not there is a peer that cannot do the case
     cv2 = None
+try:
+    import torch
+except ImportError:
+    torch = None
 
 Calls = Mapping[str, Callable[[], Any]]
 

@@ -18,3 +18,37 @@ def plane(
     workers: Any,
     flip: bool,
 ) -> np.ndarray | None: ...
+def layer(
+    ndim: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    layout: Any,
+    remainder: Any,
+    flip: Any,
+    activation: Any,
+    out: Any,
+    workers: Any,
+) -> np.ndarray | None: ...
+def pool(
+    ndim: int,
+    operation: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    layout: Any,
+    remainder: Any,
+    padded: bool,
+    return_indices: Any,
+    out: Any,
+    workers: Any,
+) -> Any: ...
+def parts(
+    ndim: int, operation: int, x: Any, output_size: Any, layout: Any, return_indices: Any, out: Any, workers: Any
+) -> Any: ...

@@ -12,6 +12,7 @@ cut an axis into parts as equal as can be.
 The channels c, `group` of them, are neighbours in memory and one row of x is a line of width * group elements, so
 vectors lie along the row. Rows of the output are shared among the threads. For each of them, where
 
+- a window is a whole row, or a whole plane in one piece, it is reduced as it lies;
 - a vector is filled by the channels of one pixel (wide), a window is reduced in registers, all of its taps or, where
   that takes more operations, first its rows into a line in L1 and then that line's columns;
 - two or three columns with a stride of 2 are asked for, vectors of a row are reduced, sorted into even and odd
@@ -29,6 +30,7 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
@@ -92,7 +94,7 @@ cdef struct Job:
     elem number
     # the layout
     bint wide, direct           # see above; direct: all taps at once
-    bint lined, paired
+    bint lined, paired, whole
     Py_ssize_t *offset          # of a column tap in the line, or in a row
     Py_ssize_t parcels, grain   # of so many rows of the output
     Py_ssize_t block, blocks    # and so many columns
@@ -148,6 +150,9 @@ cdef inline void tile(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t taps0,
             for u in range((U * LANES * <int> sizeof(elem) + CACHE_LINE - 1) // CACHE_LINE):
                 prefetch(x + p * ld + AHEAD + u * CACHE_LINE)
         for q in range(n1):
+            if T0 > 1 and T1 > 1:
+                for u in range((U * LANES * <int> sizeof(elem) + CACHE_LINE - 1) // CACHE_LINE):
+                    prefetch(x + p * ld + offset[q] * <int> sizeof(elem) + AHEAD + u * CACHE_LINE)
             if T0 * T1 == 0 or p + q > 0:
                 at = <const elem *> (x + p * ld) + (0 if T1 == 1 else offset[q])
                 for u in range(U):
@@ -210,6 +215,33 @@ cdef inline elem one(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize_t 
     if OP == SQUARES:
         return one_squares(x, ld, taps0, step, taps1)
     return one_sum(x, ld, taps0, step, taps1)
+
+
+cdef inline elem whole_plane(const elem *x, Py_ssize_t n, const int OP) noexcept nogil:
+    """op over n elements that are neighbours, lane by lane, then over the lanes and the rest   IN x."""
+    cdef int LINE_OP = SUM if OP == SQUARES else OP
+    cdef vec a = splat(nothing(OP)), b = a
+    cdef elem lanes[LANES]
+    cdef elem acc
+    cdef Py_ssize_t i = 0, e, half = LANES // 2
+    while n - i >= 2 * LANES:
+        prefetch(<const char *> (x + i) + AHEAD)
+        prefetch(<const char *> (x + i + LANES) + AHEAD)
+        a = fold(a, term(x + i, OP), OP)
+        b = fold(b, term(x + i + LANES, OP), OP)
+        i += 2 * LANES
+    if n - i >= LANES:
+        a = fold(a, term(x + i, OP), OP)
+        i += LANES
+    store(lanes, fold(a, b, LINE_OP))
+    while half > 0:
+        for e in range(half):
+            lanes[e] = fold1(lanes[e], lanes[e + half], LINE_OP)
+        half //= 2
+    acc = lanes[0]
+    for i in range(i, n):
+        acc = fold1(acc, x[i], OP)
+    return acc
 
 
 cdef inline void split_tile(elem *even, elem *odd, const char *x, Py_ssize_t ld, Py_ssize_t taps,
@@ -282,6 +314,14 @@ cdef inline void down_by_phase(elem *even, elem *odd, const char *x, Py_ssize_t 
                                const int OP) noexcept nogil:
     """A column of rows becomes two lines, the even columns and the odd ones; the last vectors overlap."""
     cdef Py_ssize_t i = 0, item = sizeof(elem)
+    cdef const elem *row = <const elem *> x
+    if n < 2 * LANES and taps == 1 and OP != SQUARES:       # nothing but sorted
+        for i in range(n // 2):
+            even[i] = row[2 * i]
+            odd[i] = row[2 * i + 1]
+        if n % 2:
+            even[n // 2] = row[n - 1]
+        return
     if n < 2 * LANES:
         for i in range(n):
             (odd if i % 2 else even)[i // 2] = one(x + i * item, ld, taps, 0, 1, OP)
@@ -440,7 +480,9 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
             to = <elem *> (scratch + job.staging_at) if staged else out
             if divided:
                 height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
-            if job.paired:
+            if job.whole:
+                to[0] = whole_plane(<const elem *> at, row.taps * job.columns.size, OP)
+            elif job.paired:
                 pairs(to, at, ld, row.taps, job.columns.kernel, p.low > 0, p.n, OP)
             else:
                 if job.lines == 2:
@@ -641,6 +683,12 @@ cdef inline Work work_of(int op, bint indices) noexcept nogil:
     return max_parcel if op == MAX else min_parcel if op == MIN else sum_parcel if op == SUM else squares_parcel
 
 
+cdef inline bint sees_all(const Axis *axis) noexcept nogil:
+    """Whether there is one window, and all of the axis in it."""
+    return axis.output == 1 and (axis.stride == 0 or (axis.step == 1 and axis.start <= 0
+                                                      and axis.start + axis.kernel >= axis.size))
+
+
 cdef bint lay_out(Job *job, int workers) noexcept nogil:
     """Chooses the way, the parcels, and the scratch memory they need. False: out of memory."""
     cdef const Axis *rows = &job.rows
@@ -659,6 +707,8 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
                   and (columns.kernel == 2 or columns.kernel == 3)
                   and 2 - columns.kernel <= columns.start <= 0
                   and columns.start + 2 * (columns.output - 1) + columns.kernel <= columns.size)
+    job.whole = (job.group == 1 and job.index == NULL and sees_all(columns)
+                 and (rows.kernel == 1 or (sees_all(rows) and job.xr == columns.size * item)))
 
     job.block = columns.output
     if job.lined or not job.direct:     # what lies between two blocks is done twice: not too much of it
@@ -754,3 +804,32 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
     finally:
         free(scratch)
         free(job.offset)
+
+
+# --- small calls ----------------------------------------------------------------------------------------
+
+cdef int quick(const char *x, char *out, char *index, int op, const Axis *rows, const Axis *columns,
+               Py_ssize_t planes, Py_ssize_t group, int finish) noexcept nogil:
+    """Contiguous planes, small, on the calling thread: 0, or -1 where there is no memory."""
+    cdef Job job
+    cdef Py_ssize_t item = sizeof(elem)
+    cdef char *scratch
+    cdef int status = -1
+    job.rows, job.columns = rows[0], columns[0]
+    job.x, job.out, job.index = x, out, index
+    job.planes = job.batch = planes
+    job.xr, job.orow, job.ir = columns.size * group * item, columns.output * group * item, columns.output * group * 8
+    job.xb1, job.ob1, job.ib1 = rows.size * job.xr, rows.output * job.orow, rows.output * job.ir
+    job.xb0 = job.ob0 = job.ib0 = 0
+    job.group, job.pitch, job.finish, job.number = group, columns.size, finish, 0
+    if lay_out(&job, 1):
+        scratch = <char *> malloc(max(job.scratch_bytes, 1))
+        if scratch != NULL:
+            run(&job, work_of(op, index != NULL), 0, job.parcels, 1, scratch)
+            free(scratch)
+            status = 0
+        free(job.offset)
+    return status
+
+
+quick_call = PyCapsule_New(<void *> quick, "fastconv.quick_pool", NULL)    # for _quick.pyx

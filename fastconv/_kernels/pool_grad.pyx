@@ -4,8 +4,8 @@
 
 `scatter`, after a maximum or a minimum:    out[b, index[b, e, c], c] += values[b, e, c]
 
-Planes are shared among the threads, of interleaved channels a few at a time, so that what is written at random
-stays in L2; a plane is done by one thread, in the order of the values.
+Planes are shared among the threads, and where they are few, of interleaved channels some at a time; each channel of a
+plane is done by one thread, in the order of the values.
 
 `spread`, after a sum, whose adjoint it is: out[b, h, t, c] is the sum of grad[b, i, j, c] / divisor(i, j) over the
 windows (i, j) that have seen (h, t). Blocks of the result are shared among the threads. For each row i of windows that
@@ -18,7 +18,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
@@ -26,9 +26,10 @@ from .tiles cimport elem
 from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
 
 cdef enum:
-    CHANNELS = 16               # of interleaved ones that are scattered at a time: a cache line or two
+    CHANNELS = 16               # of interleaved ones in a block, where planes are few: a cache line or two
     LINE = 1 << 12              # elements of a line
     GRAIN = 1 << 16             # elements that a thread takes at a time
+    FEWEST = 4                  # times that each thread takes some, so that none waits long for another
     SHARE = 1 << 15             # elements below which another thread is not worth waking
     STEP = 1 << 28              # elements of each thread between two looks for Ctrl-C
 
@@ -40,19 +41,32 @@ cdef struct Scatter:
     const elem *values          # [planes, count, group]
     const int64_t *index
     Py_ssize_t size, count, group
-    Py_ssize_t blocks           # of channels, in a plane
+    Py_ssize_t channels         # of a block
+    Py_ssize_t blocks           # in a plane
     bint add
 
 
 cdef bint scatter_block(const Scatter *job, Py_ssize_t number) noexcept nogil:
     """A few channels of a plane; whether every index lay inside."""
-    cdef Py_ssize_t c0 = number % job.blocks * CHANNELS, c1 = min(c0 + CHANNELS, job.group), e, c, k, n = job.group
+    cdef Py_ssize_t c0 = number % job.blocks * job.channels, c1 = min(c0 + job.channels, job.group), e, c, k
+    cdef Py_ssize_t n = job.group
     cdef elem *out = job.out + number // job.blocks * job.size * n
     cdef const elem *values = job.values + number // job.blocks * job.count * n
     cdef const int64_t *index = job.index + number // job.blocks * job.count * n
     cdef bint inside = True
-    for e in range(job.size):
-        memset(out + e * n + c0, 0, (c1 - c0) * sizeof(elem))
+    if job.blocks == 1:
+        memset(out, 0, job.size * n * sizeof(elem))
+    else:
+        for e in range(job.size):
+            memset(out + e * n + c0, 0, (c1 - c0) * sizeof(elem))
+    if n == 1 and job.add:
+        for e in range(job.count):
+            k = index[e]
+            if 0 <= k < job.size:
+                out[k] += values[e]
+            else:
+                inside = False
+        return inside
     for e in range(job.count):
         for c in range(e * n + c0, e * n + c1):
             k = index[c]
@@ -65,7 +79,12 @@ cdef bint scatter_block(const Scatter *job, Py_ssize_t number) noexcept nogil:
     return inside
 
 
-cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers,
+cdef inline Py_ssize_t together(Py_ssize_t blocks, Py_ssize_t work, int workers) noexcept nogil:
+    """How many blocks a thread takes at a time."""
+    return max(1, min(GRAIN // max(1, work // blocks), blocks // (FEWEST * workers)))
+
+
+cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers, Py_ssize_t chunk,
                       bint *outside) noexcept nogil:
     cdef Py_ssize_t i
     if workers == 1:
@@ -73,7 +92,7 @@ cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int
             if not scatter_block(job, i):
                 outside[0] = True
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
             if not scatter_block(job, i):
                 outside[threadid()] = True
 
@@ -93,7 +112,10 @@ def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray
     job.out, job.values = <elem *> cnp.PyArray_DATA(out), <const elem *> cnp.PyArray_DATA(values)
     job.index = <const int64_t *> cnp.PyArray_DATA(index)
     job.size, job.count, job.group, job.add = out.shape[1], values.shape[1], values.shape[2], add
-    job.blocks = (job.group + CHANNELS - 1) // CHANNELS
+    job.channels = job.group
+    if values.shape[0] < FEWEST * workers:
+        job.channels = min(CHANNELS, job.group)
+    job.blocks = (job.group + job.channels - 1) // job.channels
     blocks = values.shape[0] * job.blocks
     work = values.shape[0] * (job.size + job.count) * job.group
     if work == 0:
@@ -109,7 +131,7 @@ def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray
             if workers > 1:
                 workers = _machine.startable(workers)
             with nogil:
-                run_scatter(&job, done, end, workers, outside)
+                run_scatter(&job, done, end, workers, together(blocks, work, workers), outside)
             PyErr_CheckSignals()
             done = end
         for end in range(workers):
@@ -131,6 +153,7 @@ cdef struct Spread:
     Py_ssize_t group
     int finish
     elem number
+    const elem *counts          # of each column, what divides on its behalf; NULL: nothing does
     Py_ssize_t height, tall     # rows of a block, blocks in a column of them
     Py_ssize_t width, wide      # columns of a block, blocks in a row of them
 
@@ -150,17 +173,20 @@ cdef inline void reaching(const Axis *axis, Py_ssize_t low, Py_ssize_t high, Py_
 
 
 cdef inline void spread_columns(const Spread *job, elem *line, elem *scaled, const elem *grad, elem over,
-                                Py_ssize_t t0, Py_ssize_t t1) noexcept nogil:
-    """A row of windows on a line of the columns t0 .. t1-1   IN grad   OUT line   TEMP scaled."""
+                                Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
+    """A row of windows, j0 .. j1-1, on a line of the columns t0 .. t1-1   IN grad   OUT line   TEMP scaled."""
     cdef const Axis *axis = &job.columns
-    cdef Py_ssize_t j0, j1, j, q, t, c, e, first, last, group = job.group
+    cdef Py_ssize_t j, q, t, c, e, first, last, group = job.group
     cdef Window w
-    cdef elem divisor
-    reaching(axis, t0, t1, &j0, &j1)
-    for j in range(j0, j1):
-        divisor = over * <elem> count(axis, job.finish, j) if job.finish != PLAIN else 1
-        for e in range(j * group, (j + 1) * group):
-            scaled[e - j0 * group] = grad[e] / divisor
+    if job.counts == NULL:
+        memcpy(scaled, grad + j0 * group, max(j1 - j0, 0) * group * sizeof(elem))
+    elif group == 1:
+        for j in range(j0, j1):
+            scaled[j - j0] = grad[j] / (over * job.counts[j])
+    else:
+        for j in range(j0, j1):
+            for e in range(j * group, (j + 1) * group):
+                scaled[e - j0 * group] = grad[e] / (over * job.counts[j])
     memset(line, 0, (t1 - t0) * group * sizeof(elem))
     if axis.stride == 0:
         for j in range(j0, j1):
@@ -172,10 +198,15 @@ cdef inline void spread_columns(const Spread *job, elem *line, elem *scaled, con
     for q in range(axis.kernel):
         t = axis.start + q * axis.step                  # of window 0; windows first .. last-1 have theirs inside
         first = max((t0 - t + axis.stride - 1) // axis.stride if t0 > t else 0, j0)
-        last = min((t1 - 1 - t) // axis.stride + 1 if t1 > t else 0, j1)
+        last = j1
+        if t + (j1 - 1) * axis.stride >= t1:
+            last = min((t1 - 1 - t) // axis.stride + 1 if t1 > t else 0, j1)
         if axis.stride == 1:
             for e in range((last - first) * group):
                 line[(t + first - t0) * group + e] += scaled[(first - j0) * group + e]
+        elif group == 1:
+            for j in range(first, last):
+                line[t + j * axis.stride - t0] += scaled[j - j0]
         else:
             for j in range(first, last):
                 for c in range(group):
@@ -185,7 +216,7 @@ cdef inline void spread_columns(const Spread *job, elem *line, elem *scaled, con
 cdef void spread_block(const Spread *job, Py_ssize_t number, elem *line, elem *scaled) noexcept nogil:
     cdef Py_ssize_t t0 = number % job.wide * job.width, t1 = min(t0 + job.width, job.columns.size)
     cdef Py_ssize_t h0 = number // job.wide % job.tall * job.height, h1 = min(h0 + job.height, job.rows.size)
-    cdef Py_ssize_t plane = number // job.wide // job.tall, n = (t1 - t0) * job.group, first, last, i, p, h, e
+    cdef Py_ssize_t plane = number // job.wide // job.tall, n = (t1 - t0) * job.group, first, last, i, p, h, e, j0, j1
     cdef const char *grad = job.grad + plane // job.batch * job.gb0 + plane % job.batch * job.gb1
     cdef char *out = (job.out + plane // job.batch * job.ob0 + plane % job.batch * job.ob1
                       + t0 * job.group * <Py_ssize_t> sizeof(elem))
@@ -195,12 +226,13 @@ cdef void spread_block(const Spread *job, Py_ssize_t number, elem *line, elem *s
     for h in range(h0, h1):
         memset(out + h * job.orow, 0, n * sizeof(elem))
     reaching(&job.rows, h0, h1, &first, &last)
+    reaching(&job.columns, t0, t1, &j0, &j1)
     for i in range(first, last):
         w = place(&job.rows, i)
         if w.taps == 0 or w.first >= h1 or w.first + (w.taps - 1) * job.rows.step < h0:
             continue
         over = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
-        spread_columns(job, line, scaled, <const elem *> (grad + i * job.gr), over, t0, t1)
+        spread_columns(job, line, scaled, <const elem *> (grad + i * job.gr), over, t0, t1, j0, j1)
         for p in range(w.taps):
             h = w.first + p * job.rows.step
             if h0 <= h < h1:
@@ -210,13 +242,13 @@ cdef void spread_block(const Spread *job, Py_ssize_t number, elem *line, elem *s
 
 
 cdef void run_spread(const Spread *job, Py_ssize_t first, Py_ssize_t last, int workers, elem *scratch,
-                     Py_ssize_t apart, Py_ssize_t line) noexcept nogil:
+                     Py_ssize_t apart, Py_ssize_t line, Py_ssize_t chunk) noexcept nogil:
     cdef Py_ssize_t i
     if workers == 1:
         for i in range(first, last):
             spread_block(job, i, scratch, scratch + line)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
             spread_block(job, i, scratch + threadid() * apart, scratch + threadid() * apart + line)
 
 
@@ -232,8 +264,9 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
     workers : threads at most
     """
     cdef Spread job
-    cdef Py_ssize_t planes, work, blocks, done = 0, leap, end, line, apart, stride
+    cdef Py_ssize_t planes, work, blocks, done = 0, leap, end, line, apart, stride, j
     cdef elem *scratch
+    cdef elem *counts
     job.rows, job.columns = axis_of(rows), axis_of(columns)
     job.grad, job.out = <const char *> cnp.PyArray_DATA(grad), <char *> cnp.PyArray_DATA(out)
     job.batch = out.shape[1]
@@ -255,9 +288,13 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
     if job.columns.stride == 0:
         apart = line + min(job.columns.output, job.width * job.columns.output // job.columns.size + 4) * group
     workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
-    scratch = <elem *> malloc(workers * apart * sizeof(elem))
+    scratch = <elem *> malloc((workers * apart + job.columns.output) * sizeof(elem))
     if scratch == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {apart * sizeof(elem)} bytes of scratch")
+    counts = scratch + workers * apart
+    for j in range(job.columns.output):
+        counts[j] = <elem> count(&job.columns, job.finish, j)
+    job.counts = counts if job.finish != PLAIN else NULL
     try:
         leap = workers * max(1, STEP // max(1, work // blocks))
         while done < blocks:
@@ -265,7 +302,7 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
             if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
                 workers = _machine.startable(workers)
             with nogil:
-                run_spread(&job, done, end, workers, scratch, apart, line)
+                run_spread(&job, done, end, workers, scratch, apart, line, together(blocks, work, workers))
             PyErr_CheckSignals()
             done = end
     finally:

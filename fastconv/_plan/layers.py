@@ -11,6 +11,7 @@ phase of the pixels, with those taps that meet it. Other dtypes go to the slow t
 """
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
 _KERNELS = ("f32", "f64")
-_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}  # as in _kernels/simd.h
+ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}  # as in _kernels/simd.h
 
 
 class PackedWeight:
@@ -131,6 +132,7 @@ def _reversed(
     return _handed(to, y)
 
 
+@functools.lru_cache(1024)
 def _phase(at: int, start: int, taps: int, stride: int, dilation: int) -> tuple[slice, int, int]:
     """The taps that meet the pixels at, at + stride, ...: in which order, from which output on, how far apart.
 
@@ -153,7 +155,7 @@ def _sum(
     A weight that is not packed has its groups as an axis of their own.
     """
     grouped = _grouped(weight.array, groups) if isinstance(weight, PackedWeight) else weight
-    name, taps, dtype, code = str(kernel_name(x.dtype)), grouped.shape[3:], x.dtype, _CODES[activation]
+    name, taps, dtype, code = str(kernel_name(x.dtype)), grouped.shape[3:], x.dtype, ACTIVATION_CODES[activation]
     if 0 in weight.shape:  # no tap meets these pixels, or there are no channels
         y[...] = 0
         _finished(y, bias, activation, False, None)
@@ -206,22 +208,22 @@ def _handed(to: np.ndarray, y: np.ndarray) -> np.ndarray:
     return y
 
 
-# In place, as a kernel applies them to a sum before it stores it. NaN stays NaN.
-def _relu(y: np.ndarray) -> None:
-    np.maximum(y, 0, out=y)
+# IN x   OUT y, which may be x; as a kernel applies them to a sum before it stores it. NaN stays NaN.
+def _relu(x: np.ndarray, y: np.ndarray) -> None:
+    np.maximum(x, 0, out=y)
 
 
-def _sigmoid(y: np.ndarray) -> None:
-    """1 / (1 + exp(-y)), with an exponential that cannot overflow."""
-    small = np.exp(-np.abs(y))
-    np.divide(np.where(y < 0, small, 1), 1 + small, out=y)
+def _sigmoid(x: np.ndarray, y: np.ndarray) -> None:
+    """1 / (1 + exp(-x)), with an exponential that cannot overflow."""
+    small = np.exp(-np.abs(x))
+    np.divide(np.where(x < 0, small, 1), 1 + small, out=y)
 
 
-def _tanh(y: np.ndarray) -> None:
-    np.tanh(y, out=y)
+def _tanh(x: np.ndarray, y: np.ndarray) -> None:
+    np.tanh(x, out=y)
 
 
-ACTIVATIONS: dict[str, Callable[[np.ndarray], None]] = {"relu": _relu, "sigmoid": _sigmoid, "tanh": _tanh}
+ACTIVATIONS: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {"relu": _relu, "sigmoid": _sigmoid, "tanh": _tanh}
 
 
 def _finished(
@@ -231,7 +233,7 @@ def _finished(
     if bias is not None:
         y += bias if channels_last else bias[:, None, None]
     if activation is not None:
-        ACTIVATIONS[activation](y)
+        ACTIVATIONS[activation](y, y)
     if out is None:
         return y
     np.copyto(out, y)

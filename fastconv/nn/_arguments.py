@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._plan.dtypes import native, output
+from .._plan.layers import PackedWeight
 from .._plan.sizes import ShapeError, channels_last, per_axis, windows
 
 Pair = tuple[int, int]
@@ -181,9 +182,17 @@ def batch(name: str, value: Any, ndim: int) -> np.ndarray:
     return array
 
 
-def taps(value: Any, ndim: int) -> np.ndarray:
-    """A weight."""
+def unpacked(value: Any) -> np.ndarray:
+    """A weight as an array."""
+    if isinstance(value, PackedWeight):
+        raise TypeError(f"weight is a {value!r}, which only the layers take; use the array that it was packed from")
     array: np.ndarray = value if type(value) is np.ndarray else np.asarray(value)
+    return array
+
+
+def taps(value: Any, ndim: int) -> np.ndarray:
+    """A weight of so many dimensions."""
+    array = unpacked(value)
     check_taps(array.shape, ndim)
     return array
 

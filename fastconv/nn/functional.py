@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _runtime
+from .. import _quick, _runtime
 from .._plan import layers
 from .._plan.dtypes import native
 from .._plan.layers import PackedWeight
@@ -24,6 +24,7 @@ from ._arguments import (
     taps,
     target,
     transposed_layer,
+    unpacked,
     whole_shape,
 )
 
@@ -397,7 +398,7 @@ def pack(weight: Any, groups: int = 1, *, flip: bool = False) -> PackedWeight:
     >>> nn.conv2d(np.ones((3, 32, 32), np.float32), weight, padding=1).shape
     (8, 32, 32)
     """
-    array: np.ndarray = np.asarray(weight)
+    array = unpacked(weight)
     if array.ndim not in (3, 4):
         raise ShapeError(f"weight has shape {array.shape}; it needs 4 dimensions, or 3 for a layer on lines")
     if array.dtype.kind not in "biufcO":
@@ -459,7 +460,7 @@ def as_matrix(
     """
     from scipy import sparse  # an extra
 
-    w: np.ndarray = np.asarray(weight)
+    w = unpacked(weight)
     if w.ndim not in (3, 4):
         raise ShapeError(f"weight has shape {w.shape}; it needs 4 dimensions, or 3 for a layer on lines")
     if w.dtype.kind not in "biufc" or w.dtype == np.float16:
@@ -482,6 +483,10 @@ def _forward(
     ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, layout: str,
     remainder: str, flip: bool, activation: str | None, out: np.ndarray | None, workers: Any,
 ) -> np.ndarray:  # fmt: skip
+    y = _quick.layer(ndim, input, weight, bias, stride, padding, dilation, groups, layout, remainder, flip, activation,
+                     out, workers)  # fmt: skip
+    if y is not None:
+        return y
     x, w, shape, dtype = _operands(ndim, input, weight, groups, flip)
     alone = x.ndim == ndim + 1
     job = layer(

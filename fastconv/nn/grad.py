@@ -567,7 +567,12 @@ def activation(output: Any, grad_output: Any, activation: str) -> np.ndarray:
     if y.shape != grad.shape:
         raise ShapeError(f"grad_output has shape {grad.shape}; the output has {y.shape}")
     if activation == "relu":
-        return np.where(y > 0, grad, grad.dtype.type(0))
+        if grad.dtype.kind not in "biufc" or grad.itemsize > 8:
+            return np.where(y > 0, grad, grad.dtype.type(0))
+        # All bits of a number or none: a choice is a branch for each of them, which nobody can foretell.
+        bits = np.empty(y.shape, f"i{grad.itemsize}")
+        np.negative(np.greater(y, 0, out=bits, casting="unsafe"), out=bits)
+        return np.bitwise_and(bits, grad.view(bits.dtype), out=bits).view(grad.dtype)
     if activation == "sigmoid":
         slope: np.ndarray = y * (1 - y)
     elif activation == "tanh":

@@ -26,7 +26,7 @@ import numpy as np
 from .._plan.layers import ACTIVATIONS
 from .._plan.sizes import ShapeError, per_axis
 from . import grad as gradients
-from .functional import conv2d
+from .functional import conv1d, conv2d
 from .pooling import avg_pool2d, max_pool2d
 
 __all__ = [
@@ -70,6 +70,11 @@ class Layer:
         Without `input_grad`, where nobody asks for it, the latter may be left out.
         """
         raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_kept", "_shape", "_scale"):
+            raise AttributeError(f"{self!r} has nothing to go back from: backward follows forward(x, training=True)")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def parameters(self) -> dict[str, Parameter]:
         """What the layer learns, by name."""
@@ -149,7 +154,8 @@ class Conv2d(Layer):
         dtype: Any = np.float32,
         rng: Any = None,
     ) -> None:
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        _check_counts(in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
             raise ShapeError(f"groups is {groups}, which does not divide {in_channels} and {out_channels} channels")
         rng = np.random.default_rng(rng)
         shape = out_channels, in_channels // groups, *per_axis(kernel_size, "kernel_size", 2)
@@ -244,8 +250,8 @@ class _Activation(Layer):
     name: str
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        y = np.array(x)
-        ACTIVATIONS[self.name](y)
+        y = np.empty(x.shape, x.dtype)
+        ACTIVATIONS[self.name](x, y)
         if training:
             self._kept = y
         return y
@@ -286,7 +292,10 @@ class Flatten(Layer):
 
 class Linear(Layer):
     """
-    Every output a weighted sum of all inputs: a layer without shared weights.
+    Every output a weighted sum of all inputs.
+
+    The batch is a line of N samples here, its features are channels, and each kernel has a single tap: so it is a
+    convolution layer, too, and the threads of another library need not take turns with those of this one.
 
     Parameters
     ----------
@@ -299,6 +308,7 @@ class Linear(Layer):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = np.float32, rng: Any = None
     ) -> None:
+        _check_counts(in_features=in_features, out_features=out_features)
         rng = np.random.default_rng(rng)
         self.weight = _drawn(rng, (out_features, in_features), in_features, dtype)
         self.bias = _drawn(rng, (out_features,), in_features, dtype) if bias else None
@@ -308,14 +318,15 @@ class Linear(Layer):
             raise ShapeError(f"the input has shape {x.shape}; this layer needs (N, {self.weight.value.shape[1]})")
         if training:
             self._kept = x
-        y: np.ndarray = x @ self.weight.value.T
-        return y if self.bias is None else y + self.bias.value
+        bias = None if self.bias is None else self.bias.value
+        return conv1d(x, self.weight.value[..., None], bias, layout="NWC")
 
     def backward(self, grad: np.ndarray, input_grad: bool = True) -> Any:
-        self.weight.grad = grad.T @ self._kept
+        x, taps = self._kept, self.weight.value[..., None]
+        self.weight.grad = gradients.conv1d_weight(x, taps.shape, grad, layout="NWC")[..., 0]
         if self.bias is not None:
-            self.bias.grad = grad.sum(axis=0)
-        return grad @ self.weight.value if input_grad else None
+            self.bias.grad = gradients.conv_bias(grad, layout="NWC")
+        return gradients.conv1d_input(x.shape, taps, grad, layout="NWC") if input_grad else None
 
     def __repr__(self) -> str:
         outputs, inputs = self.weight.value.shape
@@ -552,6 +563,11 @@ class Sequential(Layer):
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+def _check_counts(**numbers: Any) -> None:
+    for name, number in numbers.items():
+        per_axis(number, name, 1)
 
 
 def _drawn(rng: np.random.Generator, shape: tuple[int, ...], terms: int, dtype: Any) -> Parameter:

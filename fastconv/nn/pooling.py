@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _quick
 from .._plan import pools
 from .._plan.dtypes import output
 from .._plan.sizes import AXES, ShapeError, channels_last, per_axis, windows
@@ -111,8 +112,8 @@ def max_pool2d(
     array([[4, 1],
            [5, 9]])
     """
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _extreme("max", 2, input, found, layout, return_indices, out, workers)
+    return _extreme_in("max", 2, input, kernel_size, stride, padding, dilation, layout, remainder, return_indices,
+                       out, workers)  # fmt: skip
 
 
 def min_pool2d(
@@ -150,8 +151,8 @@ def min_pool2d(
     array([[1, 0],
            [0, 6]])
     """
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _extreme("min", 2, input, found, layout, return_indices, out, workers)
+    return _extreme_in("min", 2, input, kernel_size, stride, padding, dilation, layout, remainder, return_indices,
+                       out, workers)  # fmt: skip
 
 
 def max_pool1d(
@@ -192,8 +193,8 @@ def max_pool1d(
     >>> fastconv.nn.max_pool1d([3, 1, 4, 1, 5, 9, 2], 3, stride=2)
     array([4, 5, 9])
     """
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _extreme("max", 1, input, found, layout, return_indices, out, workers)
+    return _extreme_in("max", 1, input, kernel_size, stride, padding, dilation, layout, remainder, return_indices,
+                       out, workers)  # fmt: skip
 
 
 def min_pool1d(
@@ -230,8 +231,8 @@ def min_pool1d(
     >>> fastconv.nn.min_pool1d([3, 1, 4, 1, 5, 9, 2], 3, stride=2)
     array([1, 1, 2])
     """
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _extreme("min", 1, input, found, layout, return_indices, out, workers)
+    return _extreme_in("min", 1, input, kernel_size, stride, padding, dilation, layout, remainder, return_indices,
+                       out, workers)  # fmt: skip
 
 
 def adaptive_max_pool2d(
@@ -272,6 +273,9 @@ def adaptive_max_pool2d(
     >>> fastconv.nn.adaptive_max_pool2d(np.arange(15).reshape(3, 5), (1, 2))
     array([[12, 14]])
     """
+    y = _quick.parts(2, pools.OPERATIONS["max"], input, output_size, layout, return_indices, out, workers)
+    if y is not None:
+        return y
     return _extreme("max", 2, input, parted(2, output_size), layout, return_indices, out, workers)
 
 
@@ -307,6 +311,9 @@ def adaptive_max_pool1d(
     >>> fastconv.nn.adaptive_max_pool1d([3, 1, 4, 1, 5, 9, 2], 3)
     array([4, 5, 9])
     """
+    y = _quick.parts(1, pools.OPERATIONS["max"], input, output_size, layout, return_indices, out, workers)
+    if y is not None:
+        return y
     return _extreme("max", 1, input, parted(1, output_size), layout, return_indices, out, workers)
 
 
@@ -440,9 +447,8 @@ def avg_pool2d(
     array([[2.5 , 0.75],
            [1.25, 7.5 ]])
     """
-    finish, number = divisor(count_include_pad, divisor_override)
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _sum(2, input, found, layout, _fractional, out, finish=finish, number=number, workers=workers)
+    return _average(2, input, kernel_size, stride, padding, dilation, layout, remainder, count_include_pad,
+                    divisor_override, out, workers)  # fmt: skip
 
 
 def avg_pool1d(
@@ -481,9 +487,8 @@ def avg_pool1d(
     >>> fastconv.nn.avg_pool1d([1, 3, 5, 3, 1], 3, padding=1, stride=2)
     array([1.33333333, 3.66666667, 1.33333333])
     """
-    finish, number = divisor(count_include_pad, None)
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _sum(1, input, found, layout, _fractional, out, finish=finish, number=number, workers=workers)
+    return _average(1, input, kernel_size, stride, padding, dilation, layout, remainder, count_include_pad, None,
+                    out, workers)  # fmt: skip
 
 
 def sum_pool2d(
@@ -676,6 +681,9 @@ def adaptive_avg_pool2d(
     >>> fastconv.nn.adaptive_avg_pool2d(np.arange(12.0).reshape(3, 4), (1, 2))
     array([[4.5, 6.5]])
     """
+    y: np.ndarray | None = _quick.parts(2, pools.OPERATIONS["sum"], input, output_size, layout, False, out, workers)
+    if y is not None:
+        return y
     return _sum(2, input, parted(2, output_size), layout, _fractional, out, finish="over taps", workers=workers)
 
 
@@ -703,6 +711,9 @@ def adaptive_avg_pool1d(
     >>> fastconv.nn.adaptive_avg_pool1d([1, 2, 3, 4], 2)
     array([1.5, 3.5])
     """
+    y: np.ndarray | None = _quick.parts(1, pools.OPERATIONS["sum"], input, output_size, layout, False, out, workers)
+    if y is not None:
+        return y
     return _sum(1, input, parted(1, output_size), layout, _fractional, out, finish="over taps", workers=workers)
 
 
@@ -814,6 +825,36 @@ def positions(indices: Any, shape: Shape) -> np.ndarray:
     if found.shape != shape:
         raise ShapeError(f"indices have shape {found.shape}; they need that of the values, {shape}")
     return found
+
+
+def _extreme_in(
+    operation: str, ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, layout: str,
+    remainder: str, return_indices: bool, out: np.ndarray | None, workers: Any,
+) -> Any:  # fmt: skip
+    """What is largest or smallest in sliding windows."""
+    y = _quick.pool(ndim, pools.OPERATIONS[operation], input, kernel_size, stride, padding, dilation, layout, remainder,
+                    False, return_indices, out, workers)  # fmt: skip
+    if y is not None:
+        return y
+    found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
+    return _extreme(operation, ndim, input, found, layout, return_indices, out, workers)
+
+
+def _average(
+    ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, layout: str, remainder: str,
+    count_include_pad: bool, divisor_override: float | None, out: np.ndarray | None, workers: Any,
+) -> np.ndarray:  # fmt: skip
+    """The mean of sliding windows."""
+    if divisor_override is None:
+        y: np.ndarray | None = _quick.pool(
+            ndim, pools.OPERATIONS["sum"], input, kernel_size, stride, padding, dilation, layout, remainder,
+            bool(count_include_pad), False, out, workers,
+        )  # fmt: skip
+        if y is not None:
+            return y
+    finish, number = divisor(count_include_pad, divisor_override)
+    found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
+    return _sum(ndim, input, found, layout, _fractional, out, finish=finish, number=number, workers=workers)
 
 
 def _extreme(

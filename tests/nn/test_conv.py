@@ -310,6 +310,17 @@ def test_channels_that_do_not_go_together():
     raises(ShapeError, "groups.*-1", X, W, groups=-1)
 
 
+def test_a_packed_weight_in_the_wrong_place():
+    packed = nn.pack(W)
+    raises(ValueError, "groups is 2; the weight is packed for groups=1", X, packed, groups=2)
+    raises(ValueError, r"use pack\(weight, flip=True\)", X, packed, flip=True)
+    raises(ShapeError, r"weight has shape \(6, 4, 3, 3\)", X[0], packed, function=conv1d)
+    said = r"weight is a PackedWeight\(shape=\(6, 4, 3, 3\).*use the array that it was packed from"
+    raises(TypeError, said, X.shape, packed, np.ones((2, 6, 7, 7)), function=nn.grad.conv2d_input)
+    raises(TypeError, said, packed, (4, 9, 9), function=nn.as_matrix)
+    raises(TypeError, said, packed, function=nn.pack)
+
+
 def test_sizes_that_do_not_divide():
     raises(ShapeError, r"10.*kernel 3.*stride 2.*7/2 \+ 1 = 4.5", np.ones((1, 4, 10, 10)), W, stride=2)
     raises(ShapeError, "input width 10", np.ones((1, 4, 9, 10)), W, stride=2)

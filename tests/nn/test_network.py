@@ -374,6 +374,28 @@ def test_channels_that_groups_do_not_divide():
         Conv2d(3, 4, 3, groups=0)
 
 
+def test_numbers_of_channels_that_cannot_be():
+    for arguments in ((0, 4, 3), (4, 0, 3), (-4, 4, 3)):
+        with pytest.raises(ShapeError, match=r"channels is .*; it must be at least 1"):
+            Conv2d(*arguments)
+    with pytest.raises(TypeError, match=r"out_channels must be whole numbers, got 4\.0"):
+        Conv2d(4, 4.0, 3)
+    with pytest.raises(ShapeError, match="in_features is 0; it must be at least 1"):
+        Linear(0, 4)
+
+
+def test_backward_without_forward(rng):
+    for layer in (Conv2d(1, 2, 3), MaxPool2d(2), AvgPool2d(2), ReLU(), Flatten(), Linear(4, 2), Dropout(0.5)):
+        x = rng.standard_normal((2, 4) if isinstance(layer, Linear) else (2, 1, 4, 4)).astype("f4")
+        y = layer.forward(x)
+        with pytest.raises(AttributeError, match=r"backward follows forward\(x, training=True\)"):
+            layer.backward(y)
+        assert layer.forward(x, training=True).shape == y.shape
+        layer.backward(y)
+    with pytest.raises(AttributeError, match="'Linear' object has no attribute 'weights'"):
+        layer = Linear(4, 2).weights
+
+
 def test_networks_in_several_threads(rng):
     """Each has its own; they share nothing."""
     x, labels = stripes(rng, 40)
