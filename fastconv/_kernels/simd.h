@@ -100,7 +100,7 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 #define FC_DEEP 14
 #define FC_BROAD 4
 #define FC_LINE (FC_COMPLEX ? 8 : 16)
-#define FC_PANEL (FC_COMPLEX || sizeof(fc_real) < 4 ? 4 : 8)
+#define FC_PANEL (FC_COMPLEX || FC_INTEGER ? 4 : 8)
 #define FC_ROWS (FC_COMPLEX ? 4 : 6)
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
 #else

@@ -164,9 +164,8 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,))
     if len(x) == 1 and points >= HALVED and x.shape[1] < 2 * len(taps) < 4 * x.shape[1]:
-        y = _by_halves(x[0], taps[::-1], forth, back)
         out[:, :low] = out[:, high:] = 0
-        _put(out[0, low:high], y[first + low : first + high])
+        _by_halves(x[0], taps[::-1], first + low, out[0, low:high], forth, back)
         return
     spectrum = forth(taps[::-1], (points,))
     at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
@@ -182,8 +181,10 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     share_out(work, range(0, len(x), at_once), workers)
 
 
-def _by_halves(x: np.ndarray, taps: np.ndarray, forth: Transform, back: Transform) -> np.ndarray:
-    """The convolution of a line with about as many taps, and zeros after it.
+def _by_halves(
+    x: np.ndarray, taps: np.ndarray, first: int, out: np.ndarray, forth: Transform, back: Transform
+) -> None:
+    """The convolution of a line with about as many taps, from output `first` on.
 
     One long transform goes number by number, but several beside each other are SIMD. Of both inputs in halves of m,
 
@@ -196,17 +197,22 @@ def _by_halves(x: np.ndarray, taps: np.ndarray, forth: Transform, back: Transfor
     halves[0], halves[1, : len(x) - m] = x[:m], x[m:]
     halves[2, : len(taps)], halves[3, : max(len(taps) - m, 0)] = taps[:m], taps[m:]
     points = good_size(2 * m)
-    x0, x1, h0, h1 = forth(halves, (points,))
-    spectra = np.zeros((3 if taps.itemsize > 8 or taps.dtype == np.float64 else 4, len(x0)), x0.dtype)
-    np.multiply(x0, h0, out=spectra[0])
-    np.multiply(x1, h1, out=spectra[2])
-    np.multiply(x0, h1, out=spectra[1])
-    spectra[1] += x1 * h0
-    parts = back(spectra, (points,))
-    y = np.zeros(4 * m, taps.dtype)
-    for i in range(3):
-        y[i * m : (i + 2) * m] += parts[i, : 2 * m]
-    return y
+    spectra = forth(halves, (points,))
+    x0, x1, h0, h1 = spectra
+    across = x0 * h1
+    across += x1 * h0
+    x0 *= h0
+    x1 *= h1
+    h0[:] = across
+    single = taps.dtype in (np.float32, np.complex64)  # of which four fill a vector
+    parts = back(spectra if single else spectra[:3], (points,))
+    low, middle, high = parts[0], parts[2], parts[1]
+    middle[:m] += low[m : 2 * m]
+    high[:m] += middle[m : 2 * m]
+    for start, part in ((0, low[:m]), (m, middle[:m]), (2 * m, high[: 2 * m])):
+        begin, end = max(start, first), min(start + len(part), first + len(out))
+        if begin < end:
+            _put(out[begin - first : end - first], part[begin - start : end - start])
 
 
 def _stretch(rows: np.ndarray, first: int, length: int, n: int, dtype: np.dtype) -> np.ndarray:
