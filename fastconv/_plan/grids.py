@@ -300,7 +300,9 @@ def by_fft(
     kernel = kernel.transpose(order).reshape([kernel.shape[a] for a in axes])
     x, out = (y.transpose(order)[None] for y in (x, out))  # of a batch of one at the least
     for at in np.ndindex(x.shape[: -len(axes) - 1]):
-        if way.whole:
+        if len(axes) == 1 and windows.zero:
+            spectral.lines(x[at], kernel, start[0], out[at], points[0], threads)
+        elif way.whole:
             spectral.whole(x[at], kernel[None], start, out[at], points, threads)
         else:
             spectral.tiles(_stretches(x[at], start, windows), kernel, out[at], points, threads)

@@ -26,7 +26,8 @@ import numpy as np
 
 BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
 HALVED = 1 << 12  # points from which two transforms of half the length are worth their calls
-BATCH = 8  # blocks of a batch at least: transforms are SIMD across them
+BATCH = 8  # blocks of a batch at least, where they are no more than MOST_BYTES: transforms are SIMD across them
+MOST_BYTES = 1 << 23
 
 
 @functools.cache
@@ -140,7 +141,8 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     blocks = -(-count // step)
     forth, back = transforms(dtype.kind == "c", (-1,))
     spectrum = forth(taps[::-1].copy(), (points,))
-    at_once = max(BATCH, BATCH_BYTES // (points * dtype.itemsize))
+    block_bytes = points * dtype.itemsize
+    at_once = max(1, BATCH_BYTES // block_bytes, min(BATCH, MOST_BYTES // block_bytes))
     many = max(1, at_once // blocks)
 
     def work(batch: tuple[int, int]) -> None:
