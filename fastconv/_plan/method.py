@@ -5,7 +5,8 @@
     FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
-writes them to ``_plan/calibration.py``. Threads speed all ways up alike and stay out of it.
+writes them to ``_plan/calibration.py``. The number of threads stays out of it, or it would change results; but
+transforms gain less by threads than sums do, for they share more memory: they count as a quarter dearer than measured.
 """
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
 FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
 LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
+DEARER = 1.25  # transforms, than measured on one thread
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
@@ -46,7 +48,7 @@ def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
         return 0
     whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
     least, points = min((_fft_work(points, n, taps, count), points) for points in (whole, blocks))
-    return points if lines * least * cost.fft + FFT_CALLS < plain else 0
+    return points if lines * least * cost.fft * DEARER + FFT_CALLS < plain else 0
 
 
 def _fft_work(points: int, n: int, taps: int, count: int) -> float:
@@ -96,7 +98,7 @@ def fft_way(
     name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
 ) -> tuple[float, Way]:
     """The cost of the transforms that cost least, and these: in tiles, or whole where it is zero outside."""
-    cost = costs(name).fft2
+    cost = costs(name).fft2 * DEARER
     itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
     axes = axes or [kernel.ndim - 1]
     side = round((TILE_BYTES / itemsize) ** (1 / len(axes)))
