@@ -36,9 +36,6 @@ from .tiles cimport (
     COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, tile_rows, write,
 )
 
-cdef extern from "simd.h" nogil:
-    void end_stream "fc_streamed" ()
-
 cdef enum:              # numbers that _plan/grids.py names
     FILL = 0            # v v | a b c d | v v
     WRAP = 1            # c d | a b c d | a b
@@ -56,8 +53,6 @@ cdef enum:
     STEP = 1 << 29              # of each thread between two looks for Ctrl-C, which part and join the threads
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     TURNS = 4                   # blocks for each thread, where a run of planes could be longer
-    STREAM_BYTES = 1 << 25      # of an output that no cache holds
-    STREAM_TAPS = 16            # of a plane's kernel at most: with more, memory is not what it waits for
     PAGE = 64                   # scratch areas start on a cache line
     WAYS = 1 << 10              # rows so many bytes apart meet in few sets of the cache
     MANY = 64                   # taps for which a rim of whole tiles is worth its packing
@@ -98,7 +93,6 @@ cdef struct Job:
     Py_ssize_t batch_xs[MAX_BATCH]
     Py_ssize_t batch_os[MAX_BATCH]
     bint pack, stage            # no block can read x, write out, in place
-    bint streamed               # the output is larger than the caches
     # the grid of blocks: cuts[0] .. cuts[n] on each axis, and runs of so many output planes
     Py_ssize_t *row_cuts
     Py_ssize_t *column_cuts
@@ -257,9 +251,9 @@ cdef inline char *output_plane(const Job *job, char *out, Py_ssize_t o) noexcept
 
 cdef void correlate_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h, Py_ssize_t planes,
                          Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw, const Py_ssize_t *offset, Py_ssize_t stride,
-                         Py_ssize_t dilation, Py_ssize_t rows, Py_ssize_t n, bint streamed) noexcept nogil:
+                         Py_ssize_t dilation, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
     """`correlate_plane`, compiled once for all that call it."""
-    correlate_plane(out, ldo, x, ldx, h, planes, step, kh, kw, offset, stride, dilation, rows, n, streamed)
+    correlate_plane(out, ldo, x, ldx, h, planes, step, kh, kw, offset, stride, dilation, rows, n)
 
 
 cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
@@ -334,17 +328,14 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         result = <elem *> (scratch + job.staging_at) if staged else <elem *> to
         if job.column == NULL:
             correlate_rows(result, ldo, origin, ldx, job.h, job.planes, step, job.kh, job.kw, job.offset, job.stride0,
-                           job.dilation0, rows, n, job.streamed and not staged)
+                           job.dilation0, rows, n)
         else:
-            correlate_rows(middle, job.middle_ld, origin, ldx, job.h, 1, step, 1, job.kw, job.offset, 1, 1, height, n,
-                           False)
+            correlate_rows(middle, job.middle_ld, origin, ldx, job.h, 1, step, 1, job.kw, job.offset, 1, 1, height, n)
             correlate_rows(result, ldo, middle, job.middle_ld, job.column, 1, step, job.kh, 1, job.offset,
-                           job.stride0, job.dilation0, rows, n, job.streamed and not staged)
+                           job.stride0, job.dilation0, rows, n)
         if staged:
             for i in range(rows):
                 copy_out(to + i * job.os0, job.os1, result + i * ldo, columns)
-    if job.streamed:
-        end_stream()
 
 
 # --- the grid of blocks ---------------------------------------------------------------------------------
@@ -509,7 +500,6 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
                 or job.xs0 % <Py_ssize_t> sizeof(elem) != 0)
     job.stage = CONVERTS or job.os1 != sizeof(elem) or job.os0 % <Py_ssize_t> sizeof(elem) != 0
     area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
-    job.streamed = work * <Py_ssize_t> sizeof(elem) >= STREAM_BYTES and (area <= STREAM_TAPS or job.kh == 1)
     workers = <int> max(1, min(<Py_ssize_t> workers, work // max(1, SHARE // (area + 4))))
     scratch = NULL
     laid = lay_out(&job, arrays, workers)
@@ -565,7 +555,7 @@ cdef int quick(char *out, Py_ssize_t rows, Py_ssize_t columns, const char *x, Py
     job.outer, job.planes, job.outputs = 0, 1, 1
     job.boundary, job.batch_ndim = FILL, 0
     memset(&job.fill, 0, sizeof(elem))
-    job.pack = job.stage = job.streamed = False
+    job.pack = job.stage = False
     if lay_out(&job, 1, 1):
         scratch = <char *> malloc(job.scratch_bytes)
         if scratch != NULL:

@@ -271,7 +271,7 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
         ld = max(columns, LANES)
     step[0] = 0
     correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
-                    job.dilation0, rows, max(columns, LANES), False)
+                    job.dilation0, rows, max(columns, LANES))
     for i in range(rows):
         if bias != 0:
             for j in range(columns):

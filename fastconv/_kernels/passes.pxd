@@ -93,12 +93,11 @@ cdef inline void weigh(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx,
             ordered_rows(out, ldo, x, ldx, step, p, FREE, rows, n)
     elif step == 1:
         for r in range(rows):
-            line(out + r * ldo, x + r * ldx, p.w, p.n, n, False)
+            line(out + r * ldo, x + r * ldx, p.w, p.n, n)
     else:
         k.h, k.offset, k.sections, k.step, k.ldx, k.ldo = p.w, offset, 1, NULL, ldx, ldo
         k.rows = p.n if step == ldx else 1
         k.columns = 1 if step == ldx else p.n
-        k.streamed = False
         plane(out, x, &k, rows, n)
 
 

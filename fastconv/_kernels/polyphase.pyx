@@ -72,7 +72,7 @@ cdef void lone_block(const Job *job, Py_ssize_t number, char *scratch) noexcept 
         q = j * job.down // job.up
         for i in range(job.taps):
             packed[i] = sample(job, which, q - job.taps + 1 + i)
-        line(staging, packed, job.h + j * job.down % job.up * job.taps, job.taps, LANES, False)
+        line(staging, packed, job.h + j * job.down % job.up * job.taps, job.taps, LANES)
         job.y[which * job.count + j] = staging[0]
 
 
@@ -108,7 +108,7 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         if job.phases == 1 and here == n:
             to = y
         if job.rows == 1:
-            line(to, packed + q, job.h + p * job.taps, job.taps, n, False)
+            line(to, packed + q, job.h + p * job.taps, job.taps, n)
         else:
             scattered_line(to, packed, job.h + p * job.taps, job.offset + q, job.taps, n)
         to += job.ld

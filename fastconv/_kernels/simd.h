@@ -194,32 +194,6 @@ FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
 FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
 #endif
 
-/* Stores a vector without a place for it in the caches, for an output that is larger than they are: its lines are not
- * read before they are written. p is on a cache line, which the vectors beside it fill; `fc_streamed` ends it. */
-#if FC_VECTOR && !FC_COMPLEX && defined(__AVX__)
-#define FC_STREAMS 1
-FC_INLINE void fc_stream(fc_elem *p, fc_acc a)
-{
-#if defined(__clang__)
-    __builtin_nontemporal_store(a, (fc_vec *) p);
-#elif FC_BYTES == 64
-    typedef float floats __attribute__((vector_size(64)));
-    __builtin_ia32_movntps512((float *) p, (floats) a);
-#else
-    typedef float floats __attribute__((vector_size(32)));
-    __builtin_ia32_movntps256((float *) p, (floats) a);
-#endif
-}
-FC_INLINE void fc_streamed(void) { __builtin_ia32_sfence(); }
-#else
-#define FC_STREAMS 0
-FC_INLINE void fc_stream(fc_elem *p, fc_acc a) { fc_store(p, a); }
-FC_INLINE void fc_streamed(void) { }
-#endif
-
-/* Elements from p to the next cache line. */
-FC_INLINE ptrdiff_t fc_before_line(const void *p) { return (ptrdiff_t) (-(uintptr_t) p % 64 / sizeof(fc_elem)); }
-
 #if !FC_COMPLEX
 /* Transposes a square of vectors of 4 or 8 bytes a lane: each step deals the first half and the second like
  * cards, and as many steps as a lane's number has bits bring every row to a column. */

@@ -41,8 +41,6 @@ cdef extern from "simd.h" nogil:
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
     const elem *anchor "fc_anchor" (const elem *)
-    void stream "fc_stream" (elem *, acc_t)
-    Py_ssize_t before_line "fc_before_line" (const void *)
     void prefetch_far "fc_prefetch_far" (const void *)
     bint all_finite "fc_all_finite" (const elem *, Py_ssize_t)
 
@@ -103,17 +101,15 @@ cdef inline void line_panels(acc_t *acc, const elem *x, const elem *h, Py_ssize_
             line_panel(acc, x + c, h + c, 8, R)
 
 
-cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t taps, const int R,
-                           bint streamed) noexcept nogil:
-    """out[0 : L R] of one line   IN x[0 : L R + taps - 1], h[0 : taps]   OUT out, on a cache line if streamed."""
+cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t taps, const int R) noexcept nogil:
+    """out[0 : L R] of one line   IN x[0 : L R + taps - 1], h[0 : taps]   OUT out."""
     cdef acc_t acc[LINE]
     cdef int r, J
     cdef Py_ssize_t k = 0, n
     for r in range(R):
         acc[r] = zero()
         prefetch_far(<const char *> (x + taps + r * LANES) + AHEAD)
-        if not streamed:
-            prefetch_far(<const char *> (out + r * LANES) + AHEAD)
+        prefetch_far(<const char *> (out + r * LANES) + AHEAD)
     while taps - k >= PANEL * LANES:
         line_panels(acc, x + k, h + k, LANES, PANEL, R)
         k += PANEL * LANES
@@ -123,31 +119,24 @@ cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t t
         line_panels(acc, x + k, h + k, n, J + 1, R)
         line_panels(acc, x + k + n, h + k + n, LANES - n, J, R)
     for r in range(R):
-        if streamed:
-            stream(out + r * LANES, acc[r])
-        else:
-            store(out + r * LANES, acc[r])
+        store(out + r * LANES, acc[r])
 
 
-cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, Py_ssize_t n,
-                      bint streamed) noexcept nogil:
+cdef inline void line(elem *out, const elem *x, const elem *h, Py_ssize_t taps, Py_ssize_t n) noexcept nogil:
     """out[0 : n], n >= L, by tiles; the last one overlaps its neighbour and writes the same values again.
 
     Few taps are bound by memory: small tiles ask for it more evenly than large ones.
     """
     cdef Py_ssize_t i = 0
-    if streamed and n >= LANES + 16:
-        line_tile(out, x, h, taps, 1, False)
-        i = before_line(out)
     while taps > 8 and n - i >= LINE * LANES:
-        line_tile(out + i, x + i, h, taps, LINE, streamed)
+        line_tile(out + i, x + i, h, taps, LINE)
         i += LINE * LANES
     while n - i >= 4 * LANES:
-        line_tile(out + i, x + i, h, taps, 4, streamed)
+        line_tile(out + i, x + i, h, taps, 4)
         i += 4 * LANES
     while i < n:
         i = min(i, n - LANES)
-        line_tile(out + i, x + i, h, taps, 1, False)
+        line_tile(out + i, x + i, h, taps, 1)
         i += LANES
 
 
@@ -171,7 +160,6 @@ cdef struct Plane:
     const Py_ssize_t *step      # [sections]: from the input rows of one to those of the next, in elements
     Py_ssize_t ldx              # between the input rows of two output rows, in elements
     Py_ssize_t ldo              # between two output rows
-    bint streamed               # rows of output begin on a cache line or equally far from one, and need no cache
 
 
 cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem *h, const int first,
@@ -192,8 +180,7 @@ cdef inline void plane_row(acc_t *acc, const Plane *k, const elem *x, const elem
                 acc[r * C + c] = madd(acc[r * C + c], v[c], t)
 
 
-cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C,
-                            bint streamed) noexcept nogil:
+cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int R, const int C) noexcept nogil:
     """R output rows of C vectors, R <= 6 and R <= kernel rows + 1   IN x, k   OUT out."""
     cdef acc_t acc[ROWS * COLUMNS]
     cdef Py_ssize_t i, s = 0, w = k.columns, n = k.rows, ld = k.ldx
@@ -203,8 +190,7 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
         for c in range(C):
             acc[r * C + c] = zero()
             prefetch_far(x + (n + R - 1 + r) * ld + c * LANES)      # of the rows below
-            if not streamed:
-                prefetch_far(out + (R + r) * k.ldo + c * LANES)
+            prefetch_far(out + (R + r) * k.ldo + c * LANES)
     while True:
         if R > 1:                                                   # rows that only the first outputs need
             plane_row(acc, k, x, h, 0, 1, C)
@@ -235,32 +221,23 @@ cdef inline void plane_tile(elem *out, const elem *x, const Plane *k, const int 
         h = k.h + opaque(s) * n * w     # or a pointer for each row of h would go along, and crowd out others
     for r in range(R):
         for c in range(C):
-            if streamed:
-                stream(out + r * k.ldo + c * LANES, acc[r * C + c])
-            else:
-                store(out + r * k.ldo + c * LANES, acc[r * C + c])
+            store(out + r * k.ldo + c * LANES, acc[r * C + c])
 
 
 cdef inline void plane_rows(elem *out, const elem *x, const Plane *k, Py_ssize_t n, const int R) noexcept nogil:
     """R output rows of n >= L elements; the last tile overlaps its neighbour and writes the same values again."""
     cdef Py_ssize_t i = 0
-    cdef bint streamed = k.streamed and n >= COLUMNS * LANES + 16
-    if streamed:
-        plane_tile(out, x, k, R, COLUMNS, False)
-        i = before_line(out)
     while i < n and n >= COLUMNS * LANES:
-        if n - i < COLUMNS * LANES:
-            i = n - COLUMNS * LANES
-            streamed = False
-        plane_tile(out + i, x + i, k, R, COLUMNS, streamed)
+        i = min(i, n - COLUMNS * LANES)
+        plane_tile(out + i, x + i, k, R, COLUMNS)
         i += COLUMNS * LANES
     while COLUMNS > 2 and R == 4 and n >= 2 * LANES and n - i > LANES:      # narrow planes
         i = min(i, n - 2 * LANES)
-        plane_tile(out + i, x + i, k, R, 2, False)
+        plane_tile(out + i, x + i, k, R, 2)
         i += 2 * LANES
     while i < n and R <= 4:
         i = min(i, n - LANES)
-        plane_tile(out + i, x + i, k, R, 1, False)
+        plane_tile(out + i, x + i, k, R, 1)
         i += LANES
 
 
@@ -291,7 +268,7 @@ cdef inline void plane(elem *out, const elem *x, const Plane *k, Py_ssize_t rows
 cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h,
                                  Py_ssize_t planes, Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw,
                                  const Py_ssize_t *offset, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t rows,
-                                 Py_ssize_t n, bint streamed) noexcept nogil:
+                                 Py_ssize_t n) noexcept nogil:
     """out[rows, n] from rows of x by the tile that the kernel's shape asks for.
 
     `step` holds the way from one plane of x to the next, and has room for planes x kh, which is made use of.
@@ -300,13 +277,12 @@ cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ss
     cdef Plane k
     if planes == 1 and kh == 1 and offset[kw - 1] == kw - 1:
         for r in range(rows):
-            line(out + r * ldo, x + r * stride * ldx, h, kw, n, streamed)
+            line(out + r * ldo, x + r * stride * ldx, h, kw, n)
         return
     k.h = h
     k.step = step
     k.offset = offset
     k.columns = kw
-    k.streamed = streamed and ldo * <Py_ssize_t> sizeof(elem) % 64 == 0
     if stride == 1:
         # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
         k.sections, k.rows = planes, kh

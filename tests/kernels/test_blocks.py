@@ -80,27 +80,3 @@ def test_lines(seed):
 
         result = fastconv.convolve(laid(rng, a), v, mode, axis=axis, workers=workers, method="direct")
         same(result, expected, (dtype, shape, axis, k, mode, workers))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
-def test_outputs_larger_than_the_caches(dtype):
-    """They are written past the caches, in part: whole cache lines alone can be."""
-    rng = np.random.default_rng(7)
-    many = (1 << 25) // np.dtype(dtype).itemsize + 4099
-    line = small(rng, (many,), dtype, 2)
-    for taps in (2, 3, 20):
-        h = small(rng, (taps,), dtype, 2)
-        expected = sum(np.pad(line * h[k], (k, taps - 1 - k)) for k in range(taps))
-        for offset in (0, 1, 5):  # from a cache line
-            out = np.empty(len(expected) + offset, dtype)[offset:]
-            fastconv.convolve(line, h, out=out, method="direct")
-            same(out, expected, (dtype, taps, offset))
-    for width in (4096, 4099):
-        image, kernel = small(rng, (many // width + 1, width), dtype, 2), small(rng, (3, 3), dtype, 2)
-        around = np.pad(image, 1)
-        expected = sum(
-            kernel[2 - p, 2 - q] * around[p : p + len(image), q : q + width] for p in range(3) for q in range(3)
-        )
-        results = [fastconv.convolve2d(image, kernel, "same", workers=n, method="direct") for n in (1, 3)]
-        for result in results:
-            same(result, expected, (dtype, width))
