@@ -165,7 +165,7 @@ def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, p
     first = start + len(taps) - 1  # of all outputs, the first that is asked for
     low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
     forth, back = transforms(dtype.kind == "c", (-1,))
-    if len(x) == 1 and points >= HALVED and x.shape[1] < 2 * len(taps) < 4 * x.shape[1]:
+    if len(x) == 1 and points >= HALVED and dtype != np.complex128 and x.shape[1] < 2 * len(taps) < 4 * x.shape[1]:
         out[:, :low] = out[:, high:] = 0
         _by_halves(x[0], taps[::-1], first + low, out[0, low:high], forth, back)
         return
@@ -188,7 +188,8 @@ def _by_halves(
 ) -> None:
     """The convolution of a line with about as many taps, from output `first` on.
 
-    One long transform goes number by number, but several beside each other are SIMD. Of both inputs in halves of m,
+    One long transform goes number by number, but several beside each other are SIMD, if vectors hold more than one
+    number. Of both inputs in halves of m,
 
         x * h = x0 * h0 + z^m (x0 * h1 + x1 * h0) + z^2m (x1 * h1),
 
