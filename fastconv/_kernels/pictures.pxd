@@ -129,6 +129,9 @@ cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ss
         pack_narrow(x.at + n * x.sn + channel * x.sc + (row + first) * x.sh, inside, x.width, channels, x.sc,
                     to + first * ld + low * channels, ld)
         return
+    if high - low == width == x.width and inside == height and x.sh == width * x.sw:    # rows without a gap are one
+        width *= height
+        high, height, ld = width, 1, width * channels
     for i in range(height):
         if row + i < 0 or row + i >= x.height or low == high:
             memset(to, 0, ld * item)
