@@ -28,7 +28,7 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport LANES, Pictures, aligned, clear, copy, elem, load, pictures, square, store, up, vec
+from .pictures cimport LANES, Pictures, aligned, copy, elem, load, pictures, rim, square, store, up, vec
 
 cdef extern from "simd.h" nogil:
     const int DEEP "FC_DEEP"
@@ -157,8 +157,7 @@ cdef void pack_planes(const Layer *job, Py_ssize_t n, Py_ssize_t channel, Py_ssi
                     if not 0 <= row + a + i * s0 < job.x.height:
                         memset(line, 0, width * item)
                         continue
-                    clear(line, low)
-                    clear(line + high, width - high)
+                    rim(line, low, high, width)
                     at = (job.x.at + n * job.x.sn + (channel + c) * job.x.sc + (row + a + i * s0) * job.x.sh
                           + (first + low * s1) * job.x.sw)
                     if step == item:

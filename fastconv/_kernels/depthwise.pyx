@@ -9,7 +9,8 @@ ways see to it that nothing else is:
 
 - by planes: a channel is an image, correlated by the tiles of images (tiles.pxd) with columns in the lanes;
 - by lanes, where channels are last in x and y: P pixels x one vector of channels, the weights loaded as vectors,
-  P multiply-adds from memory for a load.
+  P multiply-adds from memory for a load. P pixels go down a block's rows with as many channels as stay in L1, so that
+  a line comes from L2 once and not for each row of the window.
 
 A block of rows and columns of a plane (or of all channels) is a task. Its input is read in place where no zeros
 are needed, and packed into scratch memory where they are. Which way is gone, and the order of
@@ -29,6 +30,7 @@ from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
 
 cdef extern from "simd.h" nogil:
     vec fetch "fc_fetch" (const elem *)
+    vec every_second "fc_every_second" (vec, vec, int)
     void prefetch "fc_prefetch" (const void *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
@@ -37,14 +39,18 @@ cnp.import_array()
 
 cdef enum:
     MOST = 8                    # sums of a tile
-    PANEL = 4                   # weights that it holds
+    PANEL = 5                   # weights that it holds
     PANEL_ROWS = 3              # and columns, of a panel of gradients
     PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
+    L1_BYTES = 1 << 15          # that are surely there
     WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
     CHUNK = 64                  # channels that are then packed at a time
     SHARE = 1 << 17             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
+
+ctypedef void (*Tiles)(elem *, Py_ssize_t, const elem *, const elem *, Py_ssize_t, Py_ssize_t, const elem *, Py_ssize_t,
+                       Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
 
 cdef struct Layer:
     Pictures x, y
@@ -57,6 +63,7 @@ cdef struct Layer:
     bint lanes
     Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
     Py_ssize_t chunk            # channels of a gradient's task
+    Tiles dense_tiles
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t dealt_at, offset_at, step_at, other_at, sums_at, scratch_bytes
 
@@ -120,29 +127,61 @@ cdef inline void panel(acc_t *acc, const elem *x, Py_ssize_t ldx, const elem *w,
                 acc[q - j] = madd(acc[q - j], v, taps[j])
 
 
-cdef inline void dense_tile(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
-                            const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S) noexcept nogil:
-    """MOST outputs side by side, of windows of R rows of S pixels."""
+cdef inline void dense_tiles(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
+                             const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S, Py_ssize_t C,
+                             Py_ssize_t x_ahead, Py_ssize_t y_ahead, const int J) noexcept nogil:
+    """C channels of MOST outputs side by side, of windows of R rows of S pixels, J of them a panel.
+
+    What the next such tiles need, x_ahead and y_ahead further on, is asked for while these are summed.
+    """
     cdef acc_t acc[MOST]
-    cdef Py_ssize_t _r, s
+    cdef const elem *at
+    cdef const elem *weight
+    cdef Py_ssize_t _r, s, c = 0
     cdef int p
-    for p in range(MOST):
-        acc[p] = load(bias)
-    for _r in range(opaque(R)):
-        s = 0
-        while S - s >= 4:
-            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 4)
-            s += 4
-        if S - s == 3:
-            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 3)
-        elif S - s == 2:
-            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 2)
-        elif S - s == 1:
-            panel(acc, x + s * ldx, ldx, w + s * ldw, ldw, 1)
-        x += ldh
-        w += S * ldw
-    for p in range(MOST):
-        store(y + p * ld, acc[p])
+    while c < C:
+        c = min(c, C - LANES)
+        if c * <Py_ssize_t> sizeof(elem) % PAGE < LANES * <Py_ssize_t> sizeof(elem):
+            for p in range(MOST):
+                prefetch(x + x_ahead + p * ldx + c)
+                prefetch(y + y_ahead + p * ld + c)
+        for p in range(MOST):
+            acc[p] = load(bias + c)
+        at = x + c
+        weight = w + c
+        for _r in range(opaque(R)):
+            s = 0
+            while S - s >= J:
+                panel(acc, at + s * ldx, ldx, weight + s * ldw, ldw, J)
+                s += J
+            while J == 4 and s < S:                 # the other panels are for S that they divide
+                panel(acc, at + s * ldx, ldx, weight + s * ldw, ldw, 1)
+                s += 1
+            at += ldh
+            weight += S * ldw
+        for p in range(MOST):
+            store(y + p * ld + c, acc[p])
+        c += LANES
+
+
+# One function for each panel: sums that several of them share would not stay in registers.
+
+cdef void dense_tiles_3(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
+                        const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S, Py_ssize_t C,
+                        Py_ssize_t x_ahead, Py_ssize_t y_ahead) noexcept nogil:
+    dense_tiles(y, ld, bias, x, ldx, ldh, w, ldw, R, S, C, x_ahead, y_ahead, 3)
+
+
+cdef void dense_tiles_5(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
+                        const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S, Py_ssize_t C,
+                        Py_ssize_t x_ahead, Py_ssize_t y_ahead) noexcept nogil:
+    dense_tiles(y, ld, bias, x, ldx, ldh, w, ldw, R, S, C, x_ahead, y_ahead, 5)
+
+
+cdef void dense_tiles_4(elem *y, Py_ssize_t ld, const elem *bias, const elem *x, Py_ssize_t ldx, Py_ssize_t ldh,
+                        const elem *w, Py_ssize_t ldw, Py_ssize_t R, Py_ssize_t S, Py_ssize_t C,
+                        Py_ssize_t x_ahead, Py_ssize_t y_ahead) noexcept nogil:
+    dense_tiles(y, ld, bias, x, ldx, ldh, w, ldw, R, S, C, x_ahead, y_ahead, 4)
 
 
 # --- a task ---------------------------------------------------------------------------------------------
@@ -150,10 +189,18 @@ cdef inline void dense_tile(elem *y, Py_ssize_t ld, const elem *bias, const elem
 cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
                       Py_ssize_t phase) noexcept nogil:
     """Columns by phase: neighbouring outputs read neighbours   IN x[rows, columns]   OUT to[rows, stride, phase]."""
-    cdef Py_ssize_t _i, j, s
+    cdef Py_ssize_t _i, j, s, first = 0
+    cdef vec one, two
     for _i in range(rows):
+        if stride == 2:
+            first = 0
+            while 2 * (first + LANES) <= columns:
+                one, two = load(x + 2 * first), load(x + 2 * first + LANES)
+                store(to + first, every_second(one, two, 0))
+                store(to + phase + first, every_second(one, two, 1))
+                first += LANES
         for s in range(stride):
-            for j in range((columns - s + stride - 1) // stride):
+            for j in range(first, (columns - s + stride - 1) // stride):
                 to[s * phase + j] = x[j * stride + s]
         x += columns
         to += stride * phase
@@ -170,7 +217,7 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
                          Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
     """Channels of a block of outputs."""
     cdef Py_ssize_t i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
-    cdef Py_ssize_t below, ldt, item = sizeof(elem)
+    cdef Py_ssize_t below, ldt, some, first, end, item = sizeof(elem)
     cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
     cdef Py_ssize_t height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
@@ -203,36 +250,43 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
         n, m, x_step, x_line, y_step, y_line = m, n, x_line, x_step, y_line, y_step
     at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
     w, bias, ldt = job.w + channel, job.bias + channel, job.y.channels
-    for i in range(m):
-        j = 0
-        while j < n:
-            if n >= MOST:
-                j = min(j, n - MOST)                # the last tile overlaps its neighbour
-            here = min(<Py_ssize_t> MOST, n - j)
-            to = at + i * y_line + j * y_step
-            line = origin + i * x_line + j * x_step
-            below = x_line + offset[(job.R - 1) * job.S] if i + 1 < m else 0
-            for s in range(here):
-                pixel[s] = line + s * x_step
-            c = last = 0
-            while c < C:
-                c = min(c, C - LANES)
-                if c * item % PAGE < LANES * item:  # what the line below adds, while this one is summed
-                    for s in range(here):
-                        prefetch(line + s * x_step + below + c)
-                        prefetch(to + s * y_step + y_line + c)
-                if dense and here == MOST:
-                    dense_tile(to + c, y_step, bias + c, line + c, ldw, job.dilation0 * ldh, w + c, ldt, job.R, job.S)
-                else:
-                    for s in range(here):
-                        pixel[s] += c - last
-                    last = c
-                    tiles(to + c, y_step, bias + c, pixel, w + c, ldt, offset, job.R * job.S, here)
-                c += LANES
-            if job.activation:
+    # A strip of pixels goes down its rows: what is loaded of a row stays in L1 for the windows below.
+    some = max(1, L1_BYTES // ((MOST + job.S) * job.R * LANES * item)) * LANES
+    j = 0
+    while j < n:
+        if n >= MOST:
+            j = min(j, n - MOST)                    # the last tile overlaps its neighbour
+        here = min(<Py_ssize_t> MOST, n - j)
+        first = 0
+        while first < C:
+            first = min(first, C - LANES)
+            end = min(first + some, C)
+            for i in range(m):
+                to = at + i * y_line + j * y_step
+                line = origin + i * x_line + j * x_step
+                below = x_line + offset[(job.R - 1) * job.S] if i + 1 < m else 0
                 for s in range(here):
-                    activate(to + s * y_step, C, job.activation)
-            j += here
+                    pixel[s] = line + first + s * x_step
+                if dense and here == MOST:
+                    job.dense_tiles(to + first, y_step, bias + first, line + first, ldw, job.dilation0 * ldh,
+                                    w + first, ldt, job.R, job.S, end - first, below, y_line)
+                else:
+                    c = last = first
+                    while c < end:
+                        c = min(c, end - LANES)
+                        for s in range(here):
+                            pixel[s] += c - last
+                            if c * item % PAGE < LANES * item:
+                                prefetch(pixel[s] + below)
+                                prefetch(to + s * y_step + y_line + c)
+                        last = c
+                        tiles(to + c, y_step, bias + c, pixel, w + c, ldt, offset, job.R * job.S, here)
+                        c += LANES
+                if job.activation:
+                    for s in range(here):
+                        activate(to + s * y_step + first, end - first, job.activation)
+            first = end
+        j += here
 
 
 cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_t row0, Py_ssize_t column0,
@@ -396,6 +450,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
     job.M = job.y.channels // job.x.channels
     work *= job.R * job.S + 4
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    job.dense_tiles = dense_tiles_3 if job.S % 3 == 0 else dense_tiles_5 if job.S % 5 == 0 else dense_tiles_4
     lay_out(&job, workers)
     tasks = job.pictures * job.row_blocks * job.column_blocks
     workers = <int> min(<Py_ssize_t> workers, tasks)
@@ -551,10 +606,12 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             ldh = (wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
             pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
             pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
-            for i in range(height):
-                clear(x + i * ldh + width, ldh - width)
-            for i in range(rows):
-                clear(grad + i * wide + columns, wide - columns)
+            if column + width < job.x.width:        # else there are zeros already
+                for i in range(height):
+                    clear(x + i * ldh + width, ldh - width)
+            if column0 + columns < job.y.width:
+                for i in range(rows):
+                    clear(grad + i * wide + columns, wide - columns)
             if job.stride1 > 1:
                 phase = (ldh + job.stride1 - 1) // job.stride1
                 deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)

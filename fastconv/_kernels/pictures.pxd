@@ -11,6 +11,7 @@ cdef extern from "simd.h" nogil:
     ctypedef float vec "fc_vec"
     const int LANES "FC_LANES"
     vec load "fc_load" (const elem *)
+    vec splat "fc_splat" (elem)
     void store "fc_store" (elem *, vec)
     void transpose "fc_transpose" (vec *)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
@@ -67,6 +68,18 @@ cdef inline void clear(elem *to, Py_ssize_t n) noexcept nogil:
         to[opaque(j)] = 0                           # so that it stays a loop: a call takes longer
 
 
+cdef inline void rim(elem *to, Py_ssize_t low, Py_ssize_t high, Py_ssize_t n) noexcept nogil:
+    """Zeros in to[0 : low] and to[high : n]; a short rim as a vector, whose rest is written afterwards."""
+    if low > LANES or n - high > LANES or n < LANES:
+        clear(to, low)
+        clear(to + high, n - high)
+        return
+    if low > 0:
+        store(to, splat(0))
+    if high < n:
+        store(to + n - LANES, splat(0))
+
+
 cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
     """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
     cdef vec v[MOST_LANES]
@@ -116,13 +129,15 @@ cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ss
         pack_narrow(x.at + n * x.sn + channel * x.sc + (row + first) * x.sh, inside, x.width, channels, x.sc,
                     to + first * ld + low * channels, ld)
         return
+    if high - low == width == x.width and inside == height and x.sh == width * x.sw:    # rows without a gap are one
+        width *= height
+        high, height, ld = width, 1, width * channels
     for i in range(height):
         if row + i < 0 or row + i >= x.height or low == high:
             memset(to, 0, ld * item)
             to += ld
             continue
-        clear(to, low * channels)
-        clear(to + high * channels, (width - high) * channels)
+        rim(to, low * channels, high * channels, ld)
         at = x.at + n * x.sn + channel * x.sc + (row + i) * x.sh + (column + low) * x.sw
         if (x.sc == item or channels == 1) and x.sw == channels * item:
             copy(to + low * channels, <const elem *> at, (high - low) * channels)
