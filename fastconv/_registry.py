@@ -50,15 +50,24 @@ class Row:
         return function
 
     def fits(self, original: Callable[..., Any]) -> bool:
-        """Whether `original` takes what this row says, keyword-only parameters that are newer left out."""
+        """Whether `original` takes what this row says, keyword-only parameters that are newer left out.
+
+        A parameter can be positional alone in one version and have a name in the next.
+        """
         try:
-            found = {p.name: p for p in inspect.signature(original).parameters.values()}
+            found = {p.name: _named(p) for p in inspect.signature(original).parameters.values()}
         except ValueError:
             return inspect.isbuiltin(original)  # compiled, without a signature to look at
-        expected = self.parameters
+        expected = list(map(_named, self.parameters))
         needed = [p for p in expected if p.kind is not p.KEYWORD_ONLY]
         shared = [p for p in expected if p.name in found]
         return list(found.values()) == shared and all(p in shared for p in needed)
+
+
+def _named(parameter: inspect.Parameter) -> inspect.Parameter:
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD)
+    return parameter
 
 
 def _rows(module: str, kernels: str, **signatures: str) -> list[Row]:

@@ -108,7 +108,8 @@ def patch_report() -> Report:
 def _stand_in(row: Row, face: Function, original: Function) -> Function:
     calls, name = _calls[row.full_name], row.full_name
     try:
-        keywords = frozenset(inspect.signature(original).parameters)
+        parameters = inspect.signature(original).parameters.values()
+        keywords = frozenset(p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY)
     except ValueError:
         keywords = frozenset()  # compiled functions of old take none
     if any(p.kind is p.VAR_KEYWORD for p in row.parameters):
