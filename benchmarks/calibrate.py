@@ -3,8 +3,8 @@
     python benchmarks/calibrate.py            measure on this machine, for every instruction set it runs
     python benchmarks/calibrate.py --regret   how far each choice on a grid is from the best way there
 
-The first writes ``fastconv/_plan/calibration.py``; see `fastconv._plan.method` for the model. Both run on one
-thread: threads speed every way up alike.
+The first writes ``fastconv/_plan/calibration.py``; see `fastconv._plan.method` for the model. It runs on one
+thread; the second judges on as many as ``--workers`` says.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def _constants(dtype: str) -> tuple[float, ...]:
     import fastconv
     from fastconv._plan import grids, method, spectral
 
-    n, few, many, points = 200_000, 3, 400, 1 << 14
+    # Longer blocks than are chosen would time the system, which takes their memory back after every batch.
+    n, few, many, points = 200_000, 3, 400, 1 << 13
     x, short, long = draw(n, dtype), draw(few, dtype), draw(many, dtype)
     taps = long if dtype[0] in "fc" else long.astype(float)
     direct, out = np.empty(n, dtype), np.empty((1, n), taps.dtype)  # fresh memory would be timed, too
@@ -97,7 +98,7 @@ def write(all_constants: dict[str, dict[str, tuple[float, ...]]]) -> None:
     TARGET.write_text("\n".join([*lines, "}", ""]))
 
 
-def regret() -> None:
+def regret(workers: int) -> None:
     """Prints, for a grid of sizes, the time of 'auto' over the best of all ways."""
     import fastconv
 
@@ -109,20 +110,23 @@ def regret() -> None:
                 if k <= n and n * k <= 1e9:
                     x, h = draw(n, dtype), draw(k, dtype)
                     ways = ["direct", "overlap-save", "fft"]
-                    call = lambda way: fastconv.convolve(x, h, "same", method=way, workers=1)  # noqa: B023, E731
+                    call = lambda way: fastconv.convolve(x, h, "same", method=way, workers=workers)  # noqa: B023, E731
                     worst = max(worst, _row(f"{np.dtype(dtype).name} {n} x {k}", call, ways))
         for n in (64, 256, 1024):
             for k in (3, 7, 15, 31, 63):
                 if k < n and n * n * k * k <= 1e9:
                     x, h = draw((n, n), dtype), draw((k, k), dtype)
                     ways = ["direct", "fft"]
-                    call = lambda way: fastconv.convolve2d(x, h, "same", method=way, workers=1)  # noqa: B023, E731
+                    call = lambda way: fastconv.convolve2d(x, h, "same", method=way, workers=workers)  # noqa: B023, E731
                     worst = max(worst, _row(f"{np.dtype(dtype).name} {n}^2 x {k}^2", call, ways))
     print(f"worst regret {100 * (worst - 1):.0f} %")
 
 
 def _row(label: str, call: Callable[[str], object], ways: list[str]) -> float:
-    auto, *times = quartile_ns(*(lambda way=way: call(way) for way in ["auto", *ways]), rounds=7)
+    begin = time.perf_counter()
+    call("auto")
+    rounds = min(max(7, int(0.02 / (time.perf_counter() - begin))), 50)
+    auto, *times = quartile_ns(*(lambda way=way: call(way) for way in ["auto", *ways]), rounds=rounds)
     best = min(times)
     print(f"{label:34s} {auto / 1e3:8.1f}us {best / 1e3:8.1f}us {ways[times.index(best)]:>14s} {auto / best:7.2f}")
     return auto / best
@@ -131,10 +135,11 @@ def _row(label: str, call: Callable[[str], object], ways: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regret", action="store_true", help="judge the choices instead of measuring")
+    parser.add_argument("--workers", type=int, default=1, help="threads of what is judged")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)  # one instruction set, for itself
     args = parser.parse_args()
     if args.regret:
-        regret()
+        regret(args.workers)
     elif args.json:
         json.dump(measure(), sys.stdout)
     else:
