@@ -1,7 +1,7 @@
 """What this machine can do at most, and how near to it each kernel comes.
 
     python benchmarks/roofline.py             measure, and print a table (FASTCONV_ISA=avx2: of that instruction set)
-    python benchmarks/roofline.py --plots     draw the pictures of docs/performance.rst; needs matplotlib and SciPy
+    python benchmarks/roofline.py --plots     draw the pictures of docs/performance.rst; needs matplotlib, SciPy, OpenCV
 
 Two numbers bound every kernel: multiply-adds in registers alone, and copying arrays that are in no cache, reads and
 writes counted. Work of F floating-point operations on B bytes takes at least max(F / peak, B / bandwidth) seconds;
@@ -172,8 +172,9 @@ def cases() -> Iterator[Case]:
         yield separable(1024, side)
     for side in (3, 9):
         x, h, y = draw((2048, 2048), "u1"), draw((side, side), "f4") / side**2, np.empty((2048, 2048), "u1")
+        share = Share(plane_share("f4", side).of_peak, "pixels' conversion")
         yield Case(f"filter2d uint8 2048^2 by {side}x{side}", partial(_run, fastconv.image.filter2d, x, h, out=y),
-                   "f32", 2 * x.size * h.size, 2 * x.nbytes, plane_share("f4", side))
+                   "f32", 2 * x.size * h.size, 2 * x.nbytes, share)
     x, h = draw((8, 64, 56, 56), "f4"), draw((64, 64, 3, 3), "f4")
     y = np.empty_like(x)
     yield Case("layer 8x64x56x56, 64 channels, 3x3", partial(_run, nn.conv2d, x, h, padding=1, out=y),
@@ -183,21 +184,24 @@ def cases() -> Iterator[Case]:
 
 
 def line(dtype: str, n: int, taps: int) -> Case:
+    """A signal, by direct sums."""
     x, h, y = draw(n, dtype), draw(taps, dtype), np.empty(n, dtype)
     return _sum(f"{n:.0e}".replace("e+0", "e") + f" by {taps}", x, h, y, line_share(dtype, taps), partial(
         _run, fastconv.convolve, x, h, "same", method="direct", out=y))
 
 
 def plane(dtype: str, n: int, side: int) -> Case:
+    """A square image by a square kernel, by direct sums."""
     x, h, y = draw((n, n), dtype), draw((side, side), dtype), np.empty((n, n), dtype)
     return _sum(f"{n}^2 by {side}x{side}", x, h, y, plane_share(dtype, side), partial(
         _run, fastconv.convolve2d, x, h, "same", method="direct", out=y))
 
 
 def _sum(name: str, x: np.ndarray, h: np.ndarray, y: np.ndarray, share: Share, call: Callable[..., object]) -> Case:
-    kind, wide = x.dtype.kind, x.itemsize > 4 and x.dtype != np.complex64
-    return Case(f"{x.dtype.name} {name}", call, "f64" if wide else "f32", 2 * x.size * h.size * (4 if kind == "c" else 1),
-                x.nbytes + y.nbytes, share if kind in "fc" else Share(WHOLE[_runtime.ISA], "64-bit products"))
+    kind, peak = x.dtype.kind, "f32" if x.dtype in (np.float32, np.complex64) else "f64"
+    share = share if kind in "fc" else Share(WHOLE[_runtime.ISA], "64-bit products")
+    products = 4 if kind == "c" else 1
+    return Case(f"{x.dtype.name} {name}", call, peak, 2 * x.size * h.size * products, x.nbytes + y.nbytes, share)
 
 
 def separable(n: int, side: int) -> Case:
@@ -216,6 +220,10 @@ def _run(function: Callable[..., object], *args: object, workers: int, **options
 class Result(NamedTuple):
     case: Case
     seconds: tuple[float, float]  # on one thread, on all
+
+    def reached(self, machine: Machine) -> float:
+        """The share of the roofline of a machine with all its threads."""
+        return self.least(machine) / self.seconds[1]
 
     def predicted(self, machine: Machine) -> float:
         return max(self._multiply(machine) / self.case.share.of_peak, self._move(machine))
@@ -243,28 +251,37 @@ def time_case(case: Case, workers: int) -> Result:
     return Result(case, (one / 1e9, all_of_them / 1e9))
 
 
-def table(machines: list[Machine], results: Iterator[Result]) -> None:
-    """Predicted, measured, and the share of the roofline, on one thread and on all."""
+def table(machines: list[Machine], results: Iterator[Result]) -> list[Result]:
+    """Prints the predicted and the measured rate and the share of the roofline, on one thread and on all."""
     for m in machines:
-        peaks = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in m.peak.items())
-        print(f"{_runtime.ISA}, {m.workers} threads: {peaks} GFLOP/s in registers, {m.bandwidth / 1e9:.1f} GB/s of copying")
-    print(f"{'case':42s} {'':>8s} {'predicted, measured, of the roofline':>38s} {'threads':>26s} {'scaling':>8s}  holds it")
+        peaks = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in m.peak.items())
+        print(f"{_runtime.ISA}, workers {m.workers}: {peaks} in registers, {m.bandwidth / 1e9:.1f} GB/s of copying")
+    columns = "".join(f"{'predicted':>12s} {'measured':>8s} {'roof':>6s}" for _ in machines)
+    print(f"{'case':42s} {'':>8s}{columns} {'threads':>8s}  what holds it")
+    done = []
     for r in results:
         work, unit = (r.case.flops, "GFLOP/s") if r.case.flops else (r.case.moved, "GB/s")
         row = f"{r.case.name:42s} {unit:>8s}"
         for m, seconds in zip(machines, r.seconds, strict=True):
-            row += (f"   {work / r.predicted(m) / 1e9:6.1f} {work / seconds / 1e9:6.1f} "
+            row += (f"{work / r.predicted(m) / 1e9:12.1f} {work / seconds / 1e9:8.1f} "
                     f"{100 * r.least(m) / seconds:4.0f} %")
-        print(f"{row}   {r.seconds[0] / r.seconds[1]:5.2f}  {r.holds(machines[-1])}", flush=True)
+        print(f"{row} {r.seconds[0] / r.seconds[1]:8.2f}  {r.holds(machines[-1])}", flush=True)
+        done.append(r)
+    return done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="cases whose name holds this text")
+    parser.add_argument("--plots", action="store_true", help="draw the pictures of docs/performance.rst, too")
     args = parser.parse_args()
     workers = fastconv.get_workers()
     machines = [measure(1), measure(workers)]
-    table(machines, (time_case(case, workers) for case in cases() if args.only in case.name))
+    results = table(machines, (time_case(case, workers) for case in cases() if args.only in case.name))
+    if args.plots:
+        import plots
+
+        plots.write(Path(__file__).parents[1] / "docs" / "_static", machines, results)
 
 
 if __name__ == "__main__":

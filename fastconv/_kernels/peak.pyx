@@ -24,11 +24,11 @@ cdef elem spin(Py_ssize_t n, elem x, elem h) noexcept nogil:
     cdef acc_t a[CHAINS]
     cdef vec v = splat(x)
     cdef tap_t t = splat(h)
-    cdef Py_ssize_t k
+    cdef Py_ssize_t _
     cdef int c
     for c in range(CHAINS):
         a[c] = splat(<elem> c)
-    for k in range(opaque(n)):
+    for _ in range(opaque(n)):
         for c in range(CHAINS):
             a[c] = madd(v, a[c], t)
     for c in range(1, CHAINS):
@@ -40,7 +40,7 @@ cdef elem spin(Py_ssize_t n, elem x, elem h) noexcept nogil:
 def multiply_adds(Py_ssize_t n, int workers):
     """n steps of every chain on so many threads: the number of multiply-adds, and what came of them."""
     cdef elem total = 0
-    cdef int i, threads = _machine.startable(workers)
-    for i in prange(threads, nogil=True, num_threads=threads, schedule="static"):
+    cdef int _, threads = _machine.startable(workers)
+    for _ in prange(threads, nogil=True, num_threads=threads, schedule="static"):
         total += spin(n, 1, <elem> 0.5)
     return n * CHAINS * LANES * threads, total

@@ -35,8 +35,8 @@ def outer_factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _corners_differ(kernel: np.ndarray) -> bool:
     """Whether four entries alone show that there are no factors, as of most kernels: it takes a microsecond."""
-    a, b, c, d = kernel[0, 0].item(), kernel[0, -1].item(), kernel[-1, 0].item(), kernel[-1, -1].item()
-    return abs(a * d - b * c) > 1e-3 * (abs(a * d) + abs(b * c))
+    a, b, c, d = (kernel[i, j].item() for i in (0, -1) for j in (0, -1))
+    return bool(abs(a * d - b * c) > 1e-3 * (abs(a * d) + abs(b * c)))
 
 
 def axis_factors(kernel: np.ndarray) -> Factors | None:
