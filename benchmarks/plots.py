@@ -42,14 +42,14 @@ def roofline(machines: list[Machine], results: list[Result]) -> Figure:
     machine = machines[-1]
     figure = Figure(figsize=(9, 5.2))
     axes = figure.subplots()
-    x = np.geomspace(0.4, 600, 200)
+    x = np.geomspace(0.3, 600, 200)
     for name, text in (("f32", "float32"), ("f64", "float64")):
         y = np.minimum(machine.peak[name], x * machine.bandwidth) / 1e9
         axes.fill_between(x, y, 1, color=PALE, alpha=0.6, linewidth=0)
         axes.plot(x, y, color=INK, linewidth=1.2)
         peak = machine.peak[name] / 1e9
-        label(axes, 580, peak * 1.1, f"{text}: {peak:.0f} GFLOP/s", INK, ha="right")
-    label(axes, 0.62, 0.62 * machine.bandwidth / 1e9 * 1.5, f"memory: {machine.bandwidth / 1e9:.0f} GB/s", INK)
+        label(axes, 660, peak, f"{text}\n{peak:.0f} GFLOP/s", INK)
+    label(axes, 1.0, 0.6 * machine.bandwidth / 1e9, f"memory\n{machine.bandwidth / 1e9:.0f} GB/s", INK)
     families = (("float32 1e6 by ", "1-D, float32", BLUE, "o"), ("float64 1e6 by ", "1-D, float64", BLUE, "s"),
                 ("float32 1024^2 by ", "2-D, float32", RED, "o"), ("float64 1024^2 by ", "2-D, float64", RED, "s"))
     for start, text, colour, marker in families:
@@ -64,7 +64,7 @@ def roofline(machines: list[Machine], results: list[Result]) -> Figure:
             above = colour == BLUE
             axes.annotate(r.case.name.removeprefix(start), (u, v), (0, 9 if above else -9), textcoords="offset points",
                           ha="center", va="bottom" if above else "top", color=colour, fontsize=8)
-    axes.set(xscale="log", yscale="log", xlim=(0.5, 620), ylim=(4, 800), xlabel="multiplications and additions a byte",
+    axes.set(xscale="log", yscale="log", xlim=(0.3, 620), ylim=(8, 700), xlabel="multiplications and additions a byte",
              ylabel="GFLOP/s")
     _plain_ticks(axes)
     axes.legend(frameon=False, loc="lower right")
