@@ -6,8 +6,7 @@
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
 writes them to ``_plan/calibration.py``. The number of threads stays out of it, or it would change results; but
-transforms gain less by threads than sums do, for they share more memory: about a quarter on two. Half of that is in
-their cost, so that neither one thread nor two is far from its best.
+transforms gain less by threads than sums do, for they share more memory: they count as a quarter dearer than measured.
 """
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
 FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
 LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
-DEARER = 1.12  # transforms: between what they cost beside sums on one thread and on two
+DEARER = 1.25  # transforms, than measured on one thread: what they are beside sums on two
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
