@@ -6,7 +6,8 @@
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
 writes them to ``_plan/calibration.py``. The number of threads stays out of it, or it would change results; but
-transforms gain less by threads than sums do, for they share more memory: they count as a quarter dearer than measured.
+transforms gain less by threads than sums do, for they share more memory and are shared out less evenly: they count as
+dearer than measured.
 """
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
 FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
 LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
-DEARER = 1.25  # transforms, than measured on one thread: what they are beside sums on two
+DEARER = 1.25  # transforms of lines, than measured on one thread: what they are beside sums on two
+DEARER2 = 1.45  # of grids, whose tiles are few
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
@@ -105,7 +107,7 @@ def fft_way(
     name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
 ) -> tuple[float, Way]:
     """The cost of the transforms that cost least, and these: in tiles, or whole where it is zero outside."""
-    cost = costs(name).fft2 * DEARER
+    cost = costs(name).fft2 * DEARER2
     itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
     axes = axes or [kernel.ndim - 1]
     side = round((TILE_BYTES / itemsize) ** (1 / len(axes)))
