@@ -78,8 +78,8 @@ def by_size() -> Figure:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     def calls(n: int) -> Calls:
-        x, y = np.ones(n, "f4"), np.empty(n, "f4")
-        ours = {"fastconv": lambda: fastconv.convolve(x, h, "same", out=y)}
+        x = np.ones(n, "f4")
+        ours = {"fastconv": lambda: fastconv.convolve(x, h, "same")}
         if n > 10**8:
             return ours
         return ours | {
