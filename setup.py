@@ -57,6 +57,7 @@ PAGES = {
     "layer": ("f32", "f64"),
     "pool": ("f32", "f64", "u8", "u64"),
     "pool_grad": ("f32", "f64"),
+    "peak": ("f32", "f64"),
     "polyphase": ("f32", "f64", "c64", "c128"),
     "ranks": ORDERED,
     "separable": ("f32", "f64", "u8", "u16"),

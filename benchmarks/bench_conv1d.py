@@ -8,7 +8,8 @@ from scipy import ndimage, signal
 
 import fastconv
 
-from .common import Calls, _Measured, _Timed, cv2, draw
+from . import roofline
+from .common import Calls, _Measured, _Reached, _Timed, cv2, draw
 
 PEERS = ["fastconv", "numpy", "scipy.signal", "scipy.ndimage", "opencv"]
 
@@ -65,3 +66,10 @@ class ConvolveMemory(_Measured):
 
     def calls(self, case: str) -> Calls:
         return convolve(*CASES[case])
+
+
+class ConvolveReached(_Reached):
+    params: ClassVar = [list(CASES)]
+
+    def work(self, case: str) -> roofline.Case:
+        return roofline.line(*CASES[case])

@@ -8,7 +8,8 @@ from scipy import ndimage, signal
 
 import fastconv
 
-from .common import Calls, _Measured, _Timed, cv2, draw
+from . import roofline
+from .common import Calls, _Measured, _Reached, _Timed, cv2, draw
 
 PEERS = ["fastconv", "scipy.signal", "scipy.ndimage", "opencv"]
 
@@ -68,3 +69,11 @@ class Convolve2dMemory(_Measured):
     def calls(self, case: str) -> Calls:
         dtype, n, k, boundary = CASES[case]
         return convolve2d(dtype, n, draw((k, k), dtype), boundary)
+
+
+class Convolve2dReached(_Reached):
+    params: ClassVar = [[case for case in CASES if case.endswith("fill")]]
+
+    def work(self, case: str) -> roofline.Case:
+        dtype, n, k, _ = CASES[case]
+        return roofline.plane(dtype, n, k)

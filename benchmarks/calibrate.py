@@ -3,8 +3,8 @@
     python benchmarks/calibrate.py            measure on this machine, for every instruction set it runs
     python benchmarks/calibrate.py --regret   how far each choice on a grid is from the best way there
 
-The first writes ``fastconv/_plan/calibration.py``; see `fastconv._plan.method` for the model. Both run on one
-thread: threads speed every way up alike.
+The first writes ``fastconv/_plan/calibration.py``; see `fastconv._plan.method` for the model. It runs on one
+thread; the second judges on as many as ``--workers`` says.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def draw(shape: int | tuple[int, ...], dtype: str) -> np.ndarray:
     return (x + 1j * x).astype(dtype) if dtype[0] == "c" else x.astype(dtype)
 
 
+def taps(shape: int | tuple[int, ...], dtype: str) -> np.ndarray:
+    """A kernel that is no outer product, which shows."""
+    return draw(shape, dtype) + np.random.default_rng(1).integers(1, 9, shape).astype(dtype)
+
+
 def measure() -> dict[str, tuple[float, ...]]:
     """The constants of the instruction set that this process runs on."""
     return {name: _constants(dtype) for name, dtype in DTYPES.items()}
@@ -59,25 +64,31 @@ def _constants(dtype: str) -> tuple[float, ...]:
     import fastconv
     from fastconv._plan import grids, method, spectral
 
-    n, few, many, points = 200_000, 3, 400, 1 << 14
+    # Longer blocks than are chosen would time the system, which takes their memory back after every batch.
+    n, few, many, points = 200_000, 3, 400, 1 << 13
     x, short, long = draw(n, dtype), draw(few, dtype), draw(many, dtype)
-    taps = long if dtype[0] in "fc" else long.astype(float)
-    direct, out = np.empty(n, dtype), np.empty((1, n), taps.dtype)  # fresh memory would be timed, too
-    image, kernel = draw((512, 512), dtype), draw((31, 31), dtype).astype(taps.dtype)
-    plane, tile = np.empty(image.shape, taps.dtype), method.Way("fft", points=(256, 256))
-    windows = grids.Windows((-15, -15), (1, 1), (1, 1), "fill", np.zeros(1, taps.dtype))
-    at_few, at_many, fft, fft2 = quartile_ns(
+    floating = long if dtype[0] in "fc" else long.astype(float)
+    direct, out = np.empty(n, dtype), np.empty((1, n), floating.dtype)  # fresh memory would be timed, too
+    image, taps2 = draw((512, 512), dtype), draw((31, 31), dtype)
+    kernel = taps2.astype(floating.dtype)
+    image_out = np.empty_like(image)
+    plane, tile = np.empty(image.shape, floating.dtype), method.Way("fft", points=(256, 256))
+    windows = grids.Windows((-15, -15), (1, 1), (1, 1), "fill", np.zeros(1, floating.dtype))
+    at_few, at_many, direct2, fft, fft2 = quartile_ns(
         lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
-        lambda: spectral.lines(x[None], taps, -many // 2, out, points, 1),
+        lambda: fastconv.convolve2d(image, taps2, "same", method="direct", workers=1, out=image_out),
+        lambda: spectral.lines(x[None], floating, -many // 2, out, points, 1),
         lambda: grids.by_fft(image, kernel, plane, windows, tile, 1),
     )
     mac = (at_many - at_few) / n / (many - few)
     blocks = math.ceil(n / (points - many + 1))
     tiles = math.ceil(512 / (256 - 30)) ** 2
+    sample = max(at_few / n - few * mac, 0.0)
     return (
         mac,
-        max(at_few / n - few * mac, 0.0),
+        max(direct2 / image.size - sample, 0.0) / kernel.size,
+        sample,
         fft / (blocks * points * math.log2(points)),
         fft2 / (tiles * 256**2 * 16),
     )
@@ -97,7 +108,7 @@ def write(all_constants: dict[str, dict[str, tuple[float, ...]]]) -> None:
     TARGET.write_text("\n".join([*lines, "}", ""]))
 
 
-def regret() -> None:
+def regret(workers: int) -> None:
     """Prints, for a grid of sizes, the time of 'auto' over the best of all ways."""
     import fastconv
 
@@ -107,22 +118,25 @@ def regret() -> None:
         for n in (1000, 10_000, 100_000, 1_000_000):
             for k in (3, 31, 101, 301, 1001, 3001):
                 if k <= n and n * k <= 1e9:
-                    x, h = draw(n, dtype), draw(k, dtype)
+                    x, h = draw(n, dtype), taps(k, dtype)
                     ways = ["direct", "overlap-save", "fft"]
-                    call = lambda way: fastconv.convolve(x, h, "same", method=way, workers=1)  # noqa: B023, E731
+                    call = lambda way: fastconv.convolve(x, h, "same", method=way, workers=workers)  # noqa: B023, E731
                     worst = max(worst, _row(f"{np.dtype(dtype).name} {n} x {k}", call, ways))
         for n in (64, 256, 1024):
             for k in (3, 7, 15, 31, 63):
                 if k < n and n * n * k * k <= 1e9:
-                    x, h = draw((n, n), dtype), draw((k, k), dtype)
+                    x, h = draw((n, n), dtype), taps((k, k), dtype)
                     ways = ["direct", "fft"]
-                    call = lambda way: fastconv.convolve2d(x, h, "same", method=way, workers=1)  # noqa: B023, E731
+                    call = lambda way: fastconv.convolve2d(x, h, "same", method=way, workers=workers)  # noqa: B023, E731
                     worst = max(worst, _row(f"{np.dtype(dtype).name} {n}^2 x {k}^2", call, ways))
     print(f"worst regret {100 * (worst - 1):.0f} %")
 
 
 def _row(label: str, call: Callable[[str], object], ways: list[str]) -> float:
-    auto, *times = quartile_ns(*(lambda way=way: call(way) for way in ["auto", *ways]), rounds=7)
+    begin = time.perf_counter()
+    call("auto")
+    rounds = min(max(7, int(0.02 / (time.perf_counter() - begin))), 50)
+    auto, *times = quartile_ns(*(lambda way=way: call(way) for way in ["auto", *ways]), rounds=rounds)
     best = min(times)
     print(f"{label:34s} {auto / 1e3:8.1f}us {best / 1e3:8.1f}us {ways[times.index(best)]:>14s} {auto / best:7.2f}")
     return auto / best
@@ -131,10 +145,11 @@ def _row(label: str, call: Callable[[str], object], ways: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regret", action="store_true", help="judge the choices instead of measuring")
+    parser.add_argument("--workers", type=int, default=1, help="threads of what is judged")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)  # one instruction set, for itself
     args = parser.parse_args()
     if args.regret:
-        regret()
+        regret(args.workers)
     elif args.json:
         json.dump(measure(), sys.stdout)
     else:

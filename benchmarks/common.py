@@ -10,6 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+import fastconv
+
+from . import roofline
+
 try:
     import cv2
 except ImportError:  # a peer that is not there is a peer that cannot do the case
@@ -63,3 +67,17 @@ class _Timed(_Job):
 class _Measured(_Job):
     def peakmem_call(self, case: str, peer: str) -> None:
         self.call()
+
+
+class _Reached:
+    """fastconv alone, beside what this machine could do at most: a subclass gives `params`, cases, and `work`."""
+
+    param_names: ClassVar = ["case"]
+    unit = "of the roofline"
+    work: Callable[[str], roofline.Case]
+
+    def setup_cache(self) -> roofline.Machine:
+        return roofline.measure(fastconv.get_workers())
+
+    def track_roofline(self, machine: roofline.Machine, case: str) -> float:
+        return roofline.time_case(self.work(case), machine.workers).reached(machine)

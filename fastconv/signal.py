@@ -526,7 +526,7 @@ def choose_conv_method(in1: Any, in2: Any, mode: str = "full", measure: bool = F
         points = costs.line_points(name, len(x), len(taps), count[0], 1)
     else:
         cost, way = costs.fft_way(name, taps, x.shape, tuple(count), list(range(x.ndim)), True)
-        points = math.prod(way.points) if cost < costs.direct(name, taps.size, math.prod(count)) else 0
+        points = math.prod(way.points) if cost < costs.direct(name, taps.shape, math.prod(count)) else 0
     return "direct" if points == 0 or costs.why_not_fft(x, taps, points) else "fft"
 
 

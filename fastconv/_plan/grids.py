@@ -169,6 +169,8 @@ def _way(
     """The way to go."""
     if method == "direct":
         return costs.DIRECT
+    if method == "auto" and (max(windows.stride) > 1 or costs.is_small(name, kernel.shape, count)):
+        return costs.DIRECT
     if method == "separable":
         if max(windows.stride) > 1:
             raise ValueError(f"method 'separable' needs stride 1, not {windows.stride}; use method='direct' or 'auto'")
@@ -181,8 +183,6 @@ def _way(
     axes = _moving(x.shape, kernel.shape, count, windows)
     if method == "fft":
         ways = [costs.fft_way(name, kernel, x.shape, count, axes, windows.zero)[1]]
-    elif max(windows.stride) > 1:
-        ways = [costs.DIRECT]
     else:
         ways = costs.grid_ways(name, kernel, x.shape, count, axes, windows.zero)
     for way in ways:

@@ -1,12 +1,13 @@
 """Which way is fastest: a cost model, in nanoseconds on one thread.
 
-    direct       outputs * (taps * mac + sample)
+    direct       outputs * (taps * mac + sample)            (of a kernel of several rows: mac2)
     separable    outputs * (taps of all its factors * mac + (factors + 1) * sample)
     FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
 writes them to ``_plan/calibration.py``. The number of threads stays out of it, or it would change results; but
-transforms gain less by threads than sums do, for they share more memory: they count as dearer than measured.
+transforms gain less by threads than sums do, for they share more memory and are shared out less evenly: they count as
+dearer than measured.
 """
 from __future__ import annotations
 
@@ -23,14 +24,16 @@ LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
 FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
 LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
-DEARER = 1.15  # transforms, than measured on one thread
+DEARER = 1.25  # transforms of lines, than measured on one thread: what they are beside sums on two
+DEARER2 = 1.45  # of grids, whose tiles are few
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
 class Costs(NamedTuple):
     """Nanoseconds on one thread."""
 
-    mac: float  # a multiply-add of a long kernel
+    mac: float  # a multiply-add of a long kernel of one row
+    mac2: float  # of a kernel of many rows
     sample: float  # an output, whatever the kernel
     fft: float  # a point of a block, for each log2(points): both transforms and the product
     fft2: float  # the same of a tile
@@ -43,7 +46,7 @@ def costs(name: str) -> Costs:
 def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
     """Points of the FFTs that beat direct sums, or 0 where none do."""
     cost = costs(name)
-    plain = direct(name, taps, lines * count)
+    plain = direct(name, (taps,), lines * count)
     if plain < FFT_CALLS:
         return 0
     whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
@@ -71,10 +74,16 @@ class Way(NamedTuple):
 DIRECT = Way("direct")
 
 
-def direct(name: str, taps: int, outputs: int) -> float:
-    """What plain sums take."""
+def direct(name: str, kernel: tuple[int, ...], outputs: int) -> float:
+    """What plain sums take, for a kernel of this shape."""
     cost = costs(name)
-    return outputs * (taps * cost.mac + cost.sample)
+    taps, row = math.prod(kernel), max(kernel, default=1)
+    return outputs * (taps * (cost.mac2 if taps > row else cost.mac) + cost.sample)
+
+
+def is_small(name: str, kernel: tuple[int, ...], count: tuple[int, ...]) -> bool:
+    """Whether plain sums are done before anything else has been thought of."""
+    return direct(name, kernel, math.prod(count)) < LOOK
 
 
 def grid_ways(
@@ -83,7 +92,7 @@ def grid_ways(
     """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
     cost = costs(name)
     outputs = math.prod(count)
-    ways = [(direct(name, kernel.size, outputs), DIRECT)]
+    ways = [(direct(name, kernel.shape, outputs), DIRECT)]
     if ways[0][0] < LOOK:
         return [DIRECT]
     factors = rank.axis_factors(kernel) if sum(k > 1 for k in kernel.shape) > 1 else None
@@ -98,7 +107,7 @@ def fft_way(
     name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
 ) -> tuple[float, Way]:
     """The cost of the transforms that cost least, and these: in tiles, or whole where it is zero outside."""
-    cost = costs(name).fft2 * DEARER
+    cost = costs(name).fft2 * DEARER2
     itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
     axes = axes or [kernel.ndim - 1]
     side = round((TILE_BYTES / itemsize) ** (1 / len(axes)))
