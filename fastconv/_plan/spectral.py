@@ -143,6 +143,8 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     spectrum = forth(taps[::-1].copy(), (points,))
     block_bytes = points * dtype.itemsize
     at_once = max(1, BATCH_BYTES // block_bytes, min(BATCH, MOST_BYTES // block_bytes))
+    if len(x) == 1:  # few blocks are two batches, for two threads, whether or not there are
+        at_once = min(at_once, max(BATCH // 2, -(-blocks // 2)))
     many = max(1, at_once // blocks)
 
     def work(batch: tuple[int, int]) -> None:
