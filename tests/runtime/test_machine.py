@@ -39,7 +39,7 @@ if CPUINFO.exists():
     def test_the_threads_that_proved_it_are_gone():
         before = len(os.listdir("/proc/self/task"))
         assert _machine.startable(33) == many(33)
-        assert len(os.listdir("/proc/self/task")) == before
+        assert len(os.listdir("/proc/self/task")) <= before  # a thread of an earlier test may end meanwhile
 
 
 def test_openmp_is_built_in():
