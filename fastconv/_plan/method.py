@@ -25,7 +25,7 @@ FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
 LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
 DEARER = 1.25  # transforms of lines, than measured on one thread: what they are beside sums on two
-DEARER2 = 1.45  # of grids, whose tiles are few
+DEARER2 = 1.4  # of grids, whose tiles are few
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
