@@ -65,9 +65,10 @@ PAGES = {
 }
 
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
-# The tiles are loops over registers that must unroll whole, and loads that must stay where they are written.
+# The tiles are loops over registers that must unroll whole, and loads that must stay where they are written. Where few
+# accumulators are, GCC from 13 on would round products before it adds them: a sum would depend on its tile.
 KERNEL_FLAGS = [*FLAGS, "-fno-predictive-commoning", "--param=max-completely-peel-times=64",
-                "--param=max-completely-peeled-insns=4000"]
+                "--param=max-completely-peeled-insns=4000", "--param=avoid-fma-max-bits=0"]
 
 
 class BuildExtensions(build_ext):
