@@ -92,9 +92,9 @@ def grid_ways(
     """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
     cost = costs(name)
     outputs = math.prod(count)
-    ways = [(direct(name, kernel.shape, outputs), DIRECT)]
-    if ways[0][0] < LOOK:
+    if is_small(name, kernel.shape, count):
         return [DIRECT]
+    ways = [(direct(name, kernel.shape, outputs), DIRECT)]
     factors = rank.axis_factors(kernel) if sum(k > 1 for k in kernel.shape) > 1 else None
     if factors is not None:
         taps = sum(map(len, factors.values()))
