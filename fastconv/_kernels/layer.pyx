@@ -28,6 +28,8 @@ channels: what is broadcast is x again, and what is loaded is the output's gradi
 - Sums are finished (activation) and laid out as the caller's strides say: by vectors where channels are last, by
   transposed squares where columns are.
 
+Kernels of 3 by 3 that meet many pixels need fewer products by tiles (further down).
+
 How the output is cut does not change any sum, so results are the same for every number of workers.
 """
 from cython.parallel cimport prange, threadid
@@ -44,6 +46,7 @@ from fastconv import _machine
 from .pictures cimport (
     LANES, MOST_LANES, Pictures, aligned, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
 )
+from .winograd cimport POINTS, moderate, transform_input, transform_sums, transform_weight
 
 cdef extern from "simd.h" nogil:
     const int WIDE "FC_WIDE"
@@ -68,6 +71,10 @@ cdef enum:
     GRADIENT_BYTES = 96 << 10   # of x and of the output's gradient in a block: they stay in L2
     PARTS = 16                  # tasks wanted: what is summed apart is added up at the end
     PARTS_BYTES = 1 << 22       # of all their sums
+    TILES_BYTES = 5 << 18       # of a block's transformed tiles and their sums: they stay in L2
+    MOST_TILES = 128
+    MOST_DILATION = 4           # a block holds all the tiles that lie between each other
+    TRANSFORM_WEIGHT = 900      # multiply-adds that cost as much as the transform of a kernel
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
@@ -488,6 +495,284 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
             done = end
     finally:
         free(memory)
+
+
+# --- kernels of 3 by 3, by tiles ------------------------------------------------------------------------
+#
+# As in `winograd`: a tile of 2 by 2 outputs is 16 sums of products over the channels, and each of the 16 is a layer
+# of one tap whose pixels are tiles. A task transforms the tiles of a block of the output, meets one k block after
+# another with them, and transforms the sums back. With dilation d a tile's rows and columns are d apart, and d x d
+# tiles lie between each other.
+
+cdef struct Tiled:
+    Pictures x, y
+    const elem *w               # transformed: [k block][POINTS, C][V L]
+    const elem *bias            # [groups, K rounded up to blocks]
+    const elem *zeros           # a row of V L
+    Py_ssize_t groups, C, K
+    Py_ssize_t start0, start1, dilation0, dilation1
+    int activation
+    # the grid of tasks: pictures, some together x groups x row blocks x column blocks; blocks in tiles
+    Py_ssize_t together, bh, bw, row_blocks, column_blocks
+    Py_ssize_t packed, point, tile                  # elements of a picture's block, of a point, of a tile's points
+    Py_ssize_t pixels_at, tiles_at, sums_at, results_at, scratch_bytes
+
+
+cdef inline Py_ssize_t first_of(Py_ssize_t tile, Py_ssize_t dilation) noexcept nogil:
+    """The first of the two rows (or columns) of a tile."""
+    return tile // dilation * 2 * dilation + tile % dilation
+
+
+cdef inline Py_ssize_t tiles_along(Py_ssize_t size, Py_ssize_t dilation) noexcept nogil:
+    return (size + 2 * dilation - 1) // (2 * dilation) * dilation
+
+
+cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    """Block `number` of the grid of tasks; whether its numbers were moderate, else the result is not to be used."""
+    cdef Py_ssize_t n, g, i, j, m, b, k, row0, column0, rows, columns, th, tw, row, column, height, width, batch
+    cdef Py_ssize_t at, t, first, here, tiles = 0, lds, ldn, ldh = 0, ldw = 0, channels, item = sizeof(elem)
+    cdef Py_ssize_t d0 = job.dilation0, d1 = job.dilation1
+    cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
+    cdef elem *transformed = <elem *> (scratch + job.tiles_at)
+    cdef elem *sums = <elem *> (scratch + job.sums_at)
+    cdef elem *results
+    cdef elem *to
+    cdef const elem *origin
+    cdef const elem *w
+    cdef const elem *bias
+    cdef vec squares = splat(0)
+    cdef Sum sum
+    cdef int V, v, point
+    cdef bint direct
+    j = number % job.column_blocks * job.bw
+    number //= job.column_blocks
+    i = number % job.row_blocks * job.bh
+    number //= job.row_blocks
+    g = number % job.groups
+    n = number // job.groups * job.together
+    batch = min(job.together, job.x.n - n)
+    row0, column0 = 2 * i, 2 * j                                # blocks begin at multiples of the dilation
+    rows, columns = min(2 * job.bh, job.y.height - row0), min(2 * job.bw, job.y.width - column0)
+    th, tw = tiles_along(rows, d0), tiles_along(columns, d1)
+    row, column = job.start0 + row0, job.start1 + column0
+    height, width = 2 * (th + d0), 2 * (tw + d1)
+    for m in range(batch):
+        if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
+                and height <= job.x.height - row and width <= job.x.width - column):
+            origin = <const elem *> (job.x.at + (n + m) * job.x.sn + g * job.C * item + row * job.x.sh
+                                     + column * job.x.sw)
+            ldh, ldw = job.x.sh // item, job.x.sw // item
+        else:
+            origin = <const elem *> scratch
+            pack(&job.x, n + m, g * job.C, job.C, row, column, height, width, <elem *> scratch)
+            ldw = job.C
+            ldh = width * ldw
+        for i in range(th):
+            for j in range(tw):
+                to = transformed + tiles * job.tile
+                pixel[tiles] = to
+                squares = transform_input(to, job.point, origin + first_of(i, d0) * ldh + first_of(j, d1) * ldw,
+                                          d0 * ldh, d1 * ldw, job.C, squares)
+                tiles += 1
+    if not moderate(squares):
+        return False
+    for i in range(MOST):
+        pixel[tiles + i] = pixel[tiles - 1]
+    sum.at, sum.runs, sum.length, sum.step = &at, 1, job.C, 1
+    for b in range((job.K + WIDE * LANES - 1) // (WIDE * LANES)):
+        k = b * WIDE * LANES
+        V = width_of(job.K, k)
+        channels = min(job.K - k, <Py_ssize_t> V * LANES)
+        w = job.w + (g * up(job.K, WIDE * LANES) + k) * job.C * POINTS
+        bias = job.bias + g * up(job.K, WIDE * LANES) + k
+        results = <elem *> (scratch + job.results_at)
+        ldw, ldh, ldn = V * LANES, columns * V * LANES, rows * columns * V * LANES
+        lds = POINTS * V * LANES + PAGE // item
+        direct = (job.y.sc == item and job.y.sw % item == 0 and job.y.sh % item == 0 and job.y.sn % item == 0
+                  and channels == V * LANES)
+        if direct:
+            results = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh
+                                + column0 * job.y.sw)
+            ldw, ldh, ldn = job.y.sw // item, job.y.sh // item, job.y.sn // item
+        m = i = j = 0
+        first = 0
+        while first < tiles:
+            here = min(<Py_ssize_t> STRIP, tiles - first)
+            for point in range(POINTS):
+                at = point * job.point
+                multiply(sums + point * V * LANES, lds, job.zeros, 0, pixel + first, w + point * job.C * V * LANES,
+                         &sum, here, V)
+            for t in range(here):
+                row, column = first_of(i, d0), first_of(j, d1)
+                if row < rows and column < columns:
+                    for v in range(V):
+                        transform_sums(results + m * ldn + row * ldh + column * ldw + v * LANES, d0 * ldh, d1 * ldw,
+                                       row + d0 < rows, column + d1 < columns, sums + t * lds + v * LANES, V * LANES,
+                                       bias + v * LANES)
+                j += 1
+                if j == tw:
+                    i, j = i + 1, 0
+                    if i == th:
+                        m, i = m + 1, 0
+            first += here
+        for m in range(batch):
+            if job.activation:
+                for i in range(rows):
+                    for j in range(columns):
+                        activate(results + m * ldn + i * ldh + j * ldw, channels, job.activation)
+            if not direct:
+                unpack(&job.y, n + m, g * job.K + k, channels, row0, column0, rows, columns, results + m * ldn, ldw)
+    return True
+
+
+cdef void lay_out_tiles(Tiled *job, int workers) noexcept nogil:
+    """Chooses the tasks, and the scratch memory they need."""
+    cdef Py_ssize_t item = sizeof(elem), d0 = job.dilation0, d1 = job.dilation1, tiles, results
+    cdef Py_ssize_t th = tiles_along(job.y.height, d0), tw = tiles_along(job.y.width, d1)
+    cdef Py_ssize_t most = TILES_BYTES // (POINTS * (job.C + WIDE * LANES) * item)
+    most = min(max(most, 2 * MOST), MOST_TILES, max(2 * MOST, job.x.n * job.groups * th * tw // (2 * workers)))
+    job.column_blocks = (tw + most - 1) // most
+    job.bw = up((tw + job.column_blocks - 1) // job.column_blocks, d1)
+    job.column_blocks = (tw + job.bw - 1) // job.bw
+    job.row_blocks = (th + max(1, most // job.bw) - 1) // max(1, most // job.bw)
+    job.bh = up((th + job.row_blocks - 1) // job.row_blocks, d0)
+    job.row_blocks = (th + job.bh - 1) // job.bh
+    job.together = 1
+    if job.row_blocks * job.column_blocks == 1:
+        job.together = max(1, min(job.x.n, most // (job.bh * job.bw)))
+    tiles = job.together * job.bh * job.bw
+    results = 4 * tiles * WIDE * LANES
+    job.packed = 4 * (job.bh + d0) * (job.bw + d1) * job.C
+    # A tile's points lie beside each other, and tiles an odd number of cache lines apart: at powers of 2 they would
+    # meet in the same few lines of the cache.
+    job.point = up(job.C * item, PAGE) // item
+    job.tile = POINTS * job.point + PAGE // item
+    job.pixels_at = up(job.packed * item, PAGE)
+    job.tiles_at = job.pixels_at + up((tiles + MOST) * sizeof(elem *), PAGE)
+    job.sums_at = job.tiles_at + tiles * job.tile * item
+    job.results_at = job.sums_at + (min(<Py_ssize_t> STRIP, tiles) + MOST) * (POINTS * WIDE * LANES * item + PAGE)
+    job.scratch_bytes = job.results_at + up(results * item, PAGE)
+
+
+cdef bint run_tiles(const Tiled *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int fit = 1
+    if workers == 1:
+        for i in range(first, last):
+            fit &= tiled_task(job, i, scratch)
+    else:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+            fit &= tiled_task(job, i, scratch + threadid() * job.scratch_bytes)
+    return fit
+
+
+def by_tiles(cnp.ndarray weight not None, cnp.ndarray y not None, stride, dilation):
+    """Whether `forward_tiles` is faster; for a picture of a batch as for the whole, so that its sums are the same.
+
+    weight : (groups, K, C, R, S)
+    y : (N, groups K, rows, columns)
+    """
+    cdef Py_ssize_t K = weight.shape[1], C = weight.shape[2], rows = y.shape[2], columns = y.shape[3]
+    cdef double points, transforms, lanes = up(K, LANES), direct = min(lanes, 1.3 * K)      # by `columns` at the most
+    if (weight.shape[3] != 3 or weight.shape[4] != 3 or stride[0] != 1 or stride[1] != 1 or C < LANES or K < LANES
+            or max(dilation[0], dilation[1]) > MOST_DILATION):
+        return False
+    points = <double> tiles_along(rows, dilation[0]) * tiles_along(columns, dilation[1]) * POINTS
+    transforms = 1.5 + sizeof(vec) / 8.                         # of a channel, a point's share, in multiply-adds
+    return (points * (lanes * C + transforms * (lanes + C)) + TRANSFORM_WEIGHT * lanes * C
+            < 9. * rows * columns * direct * C)
+
+
+def pack_tiles(cnp.ndarray packed not None, shape, int workers):
+    """A new array with the 3 by 3 kernels as tiles need them, or None where numbers are too large, or not finite.
+
+    packed : by `pack_weight`   IN
+    shape : (groups, K, C, 3, 3), the weight's
+    """
+    cdef Py_ssize_t groups = shape[0], K = shape[1], C = shape[2]
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number, item = sizeof(elem)
+    cdef const elem *at = <const elem *> cnp.PyArray_DATA(packed)
+    cdef cnp.ndarray transformed = np.empty(groups * up(K, WIDE * LANES) * C * POINTS + PAGE // item, packed.dtype)
+    transformed = transformed[(-<Py_ssize_t> cnp.PyArray_DATA(transformed) & (PAGE - 1)) // item:]
+    cdef elem *to = <elem *> cnp.PyArray_DATA(transformed)
+    cdef int fit = 1
+    workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * POINTS // SHARE))
+    if workers > 1:
+        workers = _machine.startable(workers)
+    with nogil:
+        if workers == 1:
+            for number in range(groups * blocks):
+                fit &= transform_block(at, number // blocks, number % blocks, K, C, to)
+        else:
+            for number in prange(groups * blocks, num_threads=workers, schedule="dynamic"):
+                fit &= transform_block(at, number // blocks, number % blocks, K, C, to)
+    return transformed if fit else None
+
+
+cdef bint transform_block(const elem *packed, Py_ssize_t g, Py_ssize_t b, Py_ssize_t K, Py_ssize_t C,
+                          elem *transformed) noexcept nogil:
+    """Block b of group g's output channels; whether its numbers are moderate."""
+    cdef Py_ssize_t k = b * WIDE * LANES, c = 0, i, here, c_block = block_of_channels(C, 9)
+    cdef Py_ssize_t lanes = width_of(K, k) * LANES
+    cdef const elem *w = packed + (g * up(K, WIDE * LANES) + k) * C * 9
+    cdef elem *to = transformed + (g * up(K, WIDE * LANES) + k) * C * POINTS
+    cdef vec squares = splat(0)
+    cdef int v
+    while c < C:
+        here = min(c_block, C - c)
+        for i in range(here):
+            for v in range(lanes // LANES):
+                squares = transform_weight(to + (c + i) * lanes + v * LANES, C * lanes, w + i * lanes + v * LANES,
+                                           here * lanes, squares)
+        w += 9 * here * lanes
+        c += here
+    return moderate(squares)
+
+
+def forward_tiles(cnp.ndarray x not None, cnp.ndarray transformed not None, cnp.ndarray bias not None,
+                  cnp.ndarray y not None, start, dilation, Py_ssize_t groups, int activation, int workers):
+    """A layer's output by the weight of `pack_tiles`, as `forward`; False where x has numbers that forbid it.
+
+    Those are too large or not finite, and y is left half-written.
+    """
+    cdef Tiled job
+    cdef Py_ssize_t tasks, done = 0, end, work, step
+    cdef char *memory
+    cdef char *scratch
+    cdef bint fit = True
+    pictures(x, &job.x)
+    pictures(y, &job.y)
+    job.w, job.bias = <const elem *> cnp.PyArray_DATA(transformed), <const elem *> cnp.PyArray_DATA(bias)
+    job.groups, job.C, job.K = groups, job.x.channels // groups, job.y.channels // groups
+    job.start0, job.start1 = start
+    job.dilation0, job.dilation1 = dilation
+    job.activation = activation
+    work = job.y.n * job.y.channels * job.y.height * job.y.width * job.C * 4
+    if work == 0:
+        return True
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    lay_out_tiles(&job, workers)
+    tasks = (job.x.n + job.together - 1) // job.together * groups * job.row_blocks * job.column_blocks
+    workers = <int> min(<Py_ssize_t> workers, tasks)
+    memory = <char *> malloc(workers * job.scratch_bytes + WIDE * LANES * sizeof(elem) + PAGE)
+    if memory == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
+    job.zeros = <const elem *> (scratch + workers * job.scratch_bytes)
+    memset(<void *> job.zeros, 0, WIDE * LANES * sizeof(elem))
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while fit and done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                fit = run_tiles(&job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(memory)
+    return fit
 
 
 # --- the gradient of the weight -------------------------------------------------------------------------

@@ -47,6 +47,14 @@ class PackedWeight:
             kernel = _runtime.kernel(str(name), "layer")
             self.packed = kernel.pack_weight(_grouped(self.array, groups), _runtime.threads())
 
+    @functools.cached_property
+    def tiles(self) -> np.ndarray | None:
+        """The same for tiles, if they may be used; made when first asked for."""
+        kernel = _runtime.kernel(str(kernel_name(self.dtype)), "layer")
+        shape = _grouped(self.array, self.groups).shape
+        tiles: np.ndarray | None = kernel.pack_tiles(self.packed, shape, _runtime.threads())
+        return tiles
+
     def __repr__(self) -> str:
         return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, groups={self.groups})"
 
@@ -170,7 +178,8 @@ def _sum(
         kernel.forward(x, np.ascontiguousarray(rows), bias, y, lanes, taps, start, stride, dilation, code, threads)
         return
     kernel = _runtime.kernel(name, "layer")
-    if kernel.by_columns(grouped, y, stride, dilation):
+    by_tiles = kernel.by_tiles(grouped, y, stride, dilation)
+    if not by_tiles and kernel.by_columns(grouped, y, stride, dilation):
         bias = np.zeros(y.shape[1], dtype) if bias is None else np.ascontiguousarray(bias, dtype)
         _runtime.kernel(name, "columns").forward(x, grouped, bias, y, start, stride, dilation, code, threads)
         return
@@ -179,6 +188,10 @@ def _sum(
     padded = np.zeros((groups, kernel.packed_lanes(each)), dtype)
     if bias is not None:
         padded[:, :each] = bias.reshape(groups, each)
+    if by_tiles:
+        tiles = weight.tiles if isinstance(weight, PackedWeight) else kernel.pack_tiles(packed, grouped.shape, threads)
+        if tiles is not None and kernel.forward_tiles(x, tiles, padded, y, start, dilation, groups, code, threads):
+            return
     kernel.forward(x, packed, padded, y, taps, start, stride, dilation, groups, code, threads)
 
 
