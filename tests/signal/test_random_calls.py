@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import scipy
 import scipy.signal
 from helpers import ALL_DTYPES, MODES, layouts, normal, small
 
@@ -39,6 +40,9 @@ DEVIATIONS = {
     "integers beyond their dtype": "wrap, by every method; a transform of SciPy's casts them from float64 as C does",
     "not finite beside integers": "summed; SciPy's guard of integers fails on NaN and infinity",
 }
+
+# Before SciPy 1.17 an error of objects, such as Decimal times float, ends the process within its loop.
+OBJECTS_END_THE_PROCESS = tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 17)
 
 ODD_MODES = ["f", "FULL", "", None, 1.0, 3, b"full", 0, 1, 2]
 ODD_AXES = [[], [0, 0], 9, [-9], 0.5, "a", [0.5], True, (0, None)]
@@ -213,7 +217,10 @@ class Call:
         """Say how fastconv's answer differs, or nothing."""
         if self.deviation == "one sample":
             return None
-        ours, theirs = self.by(fastconv.signal), self.by(scipy.signal)
+        ours = self.by(fastconv.signal)
+        if isinstance(ours, Exception) and OBJECTS_END_THE_PROCESS and any(a.dtype == object for a in self.arrays):
+            return None
+        theirs = self.by(scipy.signal)
         if self.deviation == "text or dates" and not isinstance(theirs, Exception):
             return None
         if self._odd_half and isinstance(theirs, RuntimeError):
@@ -229,6 +236,8 @@ class Call:
             elif self.deviation in ("what SciPy has no loop for", "not finite beside integers"):
                 refused = self.face == "sepfir2d" and isinstance(ours, TypeError)
                 alike = alike or isinstance(theirs, Exception) or refused
+            elif isinstance(theirs, UnboundLocalError):  # of an older SciPy, which had lost its way
+                alike = isinstance(ours, ValueError)
             elif isinstance(theirs, Exception) and isinstance(ours, Exception):
                 alike = alike or issubclass(type(theirs), type(ours))
             return None if alike else f"{_brief(ours)} for {_brief(theirs)}"
