@@ -74,6 +74,7 @@ cdef enum:
     TILES_BYTES = 5 << 18       # of a block's transformed tiles and their sums: they stay in L2
     MOST_TILES = 128
     MOST_DILATION = 4           # a block holds all the tiles that lie between each other
+    TRANSPOSED = 10             # multiply-adds that cost as much as a pixel's channel that is turned around
     TRANSFORM_WEIGHT = 900      # multiply-adds that cost as much as the transform of a kernel
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
@@ -88,8 +89,9 @@ cdef struct Layer:
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
     Py_ssize_t k_blocks, c_block
-    # the grid of tasks: pictures, some together x groups x row blocks x column blocks x shares of the k blocks
-    Py_ssize_t together, bh, bw, row_blocks, column_blocks, shares
+    # the grid of tasks: pictures, some together x groups, some beside each other x row blocks x column blocks
+    # x shares of the k blocks
+    Py_ssize_t together, beside, bh, bw, row_blocks, column_blocks, shares
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t pixels_at, runs_at, sums_at, scratch_bytes
 
@@ -135,19 +137,15 @@ cdef inline void tile(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t l
 
 cdef inline void tiles_of(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb, const elem *const *x,
                           const elem *w, const Sum *sum, Py_ssize_t n, const int V) noexcept nogil:
-    """The same for n pixels, dealt in tiles of about equal size; the last may go beyond where n < MOST or V < WIDE."""
+    """The same for n pixels, dealt in tiles of about equal size; the last may go beyond unless `exact`."""
     cdef Py_ssize_t here, left = (n + DEEP - 1) // DEEP         # tiles
-    if V < WIDE:                                    # the loads are the limit, whatever the tile's depth
+    if V < WIDE and DEEP < MOST:                    # too few accumulators in a tile of DEEP
         while n > 0:
-            here = 8 if n <= 8 or DEEP < MOST else MOST
-            if here == 8:
-                tile(sums, ld, begin, ldb, x, w, sum, 8, V)
-            elif DEEP == MOST:
-                tile(sums, ld, begin, ldb, x, w, sum, MOST, V)
-            sums += here * ld
-            begin += here * ldb
-            x += here
-            n -= here
+            tile(sums, ld, begin, ldb, x, w, sum, 8, V)
+            sums += 8 * ld
+            begin += 8 * ldb
+            x += 8
+            n -= 8
         return
     while left > 0:
         here = (n + left - 1) // left
@@ -191,6 +189,11 @@ cdef void multiply(elem *sums, Py_ssize_t ld, const elem *begin, Py_ssize_t ldb,
         tiles_of(sums, ld, begin, ldb, x, w, sum, n, 1)
 
 
+cdef inline bint exact(Py_ssize_t n, int V) noexcept nogil:
+    """Whether `multiply` writes no more than n rows."""
+    return n >= MOST and (V == WIDE or DEEP == MOST)
+
+
 cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
     """Vectors of the k block that begins at channel k of K."""
     cdef Py_ssize_t left = K - k
@@ -201,18 +204,25 @@ cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
 
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
-    cdef Py_ssize_t share = number % job.shares, n, g, i, j, m, first, last, batch, pixels = 0, strip, packed
-    cdef Py_ssize_t row, column, height, width, row0, column0, rows, columns, ldh = 0, ldw = 0, item = sizeof(elem)
+    cdef Py_ssize_t share = number % job.shares, row, column, g
+    number //= job.shares
+    column = number % job.column_blocks * job.bw
+    number //= job.column_blocks
+    row = number % job.row_blocks * job.bh
+    number //= job.row_blocks
+    g = number % (job.groups // job.beside) * job.beside
+    number //= job.groups // job.beside
+    for g in range(g, g + job.beside):
+        block(job, number * job.together, g, row, column, share, scratch)
+
+
+cdef void block(const Layer *job, Py_ssize_t n, Py_ssize_t g, Py_ssize_t row0, Py_ssize_t column0, Py_ssize_t share,
+                char *scratch) noexcept nogil:
+    """A share of a group's output channels of some rows and columns, of picture n and those together with it."""
+    cdef Py_ssize_t i, j, m, first, last, batch = min(job.together, job.x.n - n), pixels = 0, strip, packed
+    cdef Py_ssize_t row, column, height, width, rows, columns, ldh = 0, ldw = 0, item = sizeof(elem)
     cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
     cdef const elem *origin
-    number //= job.shares
-    column0 = number % job.column_blocks * job.bw
-    number //= job.column_blocks
-    row0 = number % job.row_blocks * job.bh
-    number //= job.row_blocks
-    g = number % job.groups
-    n = number // job.groups * job.together
-    batch = min(job.together, job.x.n - n)
 
     rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
     row = job.start0 + row0 * job.stride0
@@ -266,7 +276,7 @@ cdef void strips(const Layer *job, Py_ssize_t n, Py_ssize_t batch, Py_ssize_t g,
         k = b * WIDE * LANES
         V = width_of(job.K, k)
         channels = min(job.K - k, <Py_ssize_t> V * LANES)
-        direct = (job.y.sc == item and job.y.sw % item == 0 and channels == WIDE * LANES and pixels >= MOST
+        direct = (job.y.sc == item and job.y.sw % item == 0 and channels == V * LANES and exact(pixels, V)
                   and (rows == 1 or job.y.sh == columns * job.y.sw)         # the sums' place is that of the result
                   and (batch == 1 or job.y.sn == rows * columns * job.y.sw))
         to, ld = sums, V * LANES
@@ -305,6 +315,10 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
     """Chooses the tasks, and the scratch memory they need."""
     cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
     cdef Py_ssize_t height, width, pixels, packed, tasks, most = max(SUMS_BYTES // (WIDE * LANES * item), 4 * MOST)
+    cdef Py_ssize_t groups                          # one after the other
+    # Where the groups of a pixel lie beside each other a task has all of them: they share lines of the cache.
+    job.beside = job.groups if job.x.sc == item and job.y.sc == item else 1
+    groups = job.groups // job.beside
     job.bw = min(job.y.width, most)
     while job.bw > 16 and ((job.bw - 1) * job.stride1 + reach1 + 1) * (reach0 + 1) * job.C * item > PACKED_BYTES:
         job.bw = (job.bw + 1) // 2
@@ -314,7 +328,7 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
         job.bh -= 1
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
-    while (job.bh > 2 and job.x.n * job.groups * job.column_blocks * job.row_blocks < 4 * workers
+    while (job.bh > 2 and job.x.n * groups * job.column_blocks * job.row_blocks < 4 * workers
            and job.bh * job.bw >= 8 * MOST):
         job.bh = (job.bh + 1) // 2
         job.row_blocks = (job.y.height + job.bh - 1) // job.bh
@@ -327,7 +341,7 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
     if job.row_blocks * job.column_blocks == 1 and job.C * job.R * job.S * job.K * item > L2_BYTES:
         # Weights come from afar: many small pictures meet them at a time.
         job.together = max(1, min(min(job.x.n, most // (job.bh * job.bw)), L2_BYTES // packed))
-    tasks = (job.x.n + job.together - 1) // job.together * job.groups * job.column_blocks * job.row_blocks
+    tasks = (job.x.n + job.together - 1) // job.together * groups * job.column_blocks * job.row_blocks
     job.shares = 1
     while job.shares < job.k_blocks and tasks * job.shares < 2 * workers:
         job.shares += 1
@@ -359,16 +373,25 @@ def by_columns(cnp.ndarray weight not None, cnp.ndarray y not None, stride, dila
     """Whether the page `columns` is faster: it leaves no lane idle, but its vectors reach from row to row.
 
     weight : (groups, K, C, R, S)
-    y : (N, groups K, rows, columns)
+    y : (N, groups K, rows, columns), laid out as the input is
     """
-    cdef Py_ssize_t K = weight.shape[1], C = weight.shape[2], R = weight.shape[3], item = sizeof(elem)
-    cdef Py_ssize_t tail = K % (WIDE * LANES), columns = y.shape[3]
+    cdef Py_ssize_t groups = weight.shape[0], K = weight.shape[1], C = weight.shape[2], R = weight.shape[3]
+    cdef Py_ssize_t item = sizeof(elem), tail = K % (WIDE * LANES), columns = y.shape[3]
     cdef Py_ssize_t width = columns + (weight.shape[4] - 1) * dilation[1] // stride[1]      # of a line of outputs
-    cdef double lanes = K - tail + (1.4 * LANES if 0 < tail <= LANES else WIDE * LANES if tail > 0 else 0)
+    cdef double lanes = K - tail + ((1.2 if DEEP == MOST else 1.4) * LANES if 0 < tail <= LANES
+                                    else WIDE * LANES if tail > 0 else 0)
     cdef double dearer = 1.2 if C * R * 3 * LANES * item <= L1_BYTES else 1.4        # a load across two lines
+    cdef double turned = TRANSPOSED * (C + K)       # one of the pages turns the channels of all pixels around
+    cdef double one, other
     if columns == 0 or C * stride[0] * stride[1] * (1 + (R - 1) * dilation[0] // stride[0]) * width * item > L2_BYTES:
         return False
-    return y.shape[2] * width > 2 * LANES and dearer * K * width < lanes * columns
+    one = lanes * C * R * weight.shape[4]
+    other = (dearer * K + 2) * C * R * weight.shape[4] * width / columns
+    if y.strides[1] == item:
+        other += turned * min(groups, 8)            # whose groups share lines of the cache
+    else:
+        one += turned
+    return y.shape[2] * width > 2 * LANES and other < one
 
 
 def packed_lanes(Py_ssize_t K):
@@ -477,7 +500,8 @@ def forward(cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bia
     work *= job.C * job.R * job.S
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
     lay_out(&job, workers)
-    tasks = (job.x.n + job.together - 1) // job.together * groups * job.row_blocks * job.column_blocks * job.shares
+    tasks = ((job.x.n + job.together - 1) // job.together * (groups // job.beside) * job.row_blocks
+             * job.column_blocks * job.shares)
     workers = <int> min(<Py_ssize_t> workers, tasks)
     memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
     if memory == NULL:

@@ -59,6 +59,18 @@ cdef inline void copy(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
             j += LANES
 
 
+cdef inline void pixel(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
+    """The channels of one: few vectors without a call, the last overlapping its neighbour."""
+    cdef Py_ssize_t c = 0
+    if n < LANES or n > 16 * LANES:
+        memcpy(to, at, n * sizeof(elem))
+        return
+    while c < n:
+        c = min(c, n - LANES)
+        store(to + c, load(at + c))
+        c += LANES
+
+
 cdef inline void clear(elem *to, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t j
     if n > LANES:
@@ -143,7 +155,7 @@ cdef inline void pack(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ss
             copy(to + low * channels, <const elem *> at, (high - low) * channels)
         elif x.sc == item:
             for j in range(high - low):
-                memcpy(to + (low + j) * channels, at + j * x.sw, channels * item)
+                pixel(to + (low + j) * channels, <const elem *> (at + j * x.sw), channels)
         elif x.sw == item and LANES > 1 and channels >= LANES and high - low >= LANES:
             c = 0
             while c < channels:                     # rows stay in their order, for the sake of prefetching
@@ -177,7 +189,7 @@ cdef inline void unpack(const Pictures *y, Py_ssize_t n, Py_ssize_t channel, Py_
         to = at + i * y.sh
         if y.sc == item:
             for j in range(width):
-                memcpy(to + j * y.sw, sums + j * ld, channels * item)
+                pixel(<elem *> (to + j * y.sw), sums + j * ld, channels)
         elif y.sw == item and LANES > 1 and width >= LANES and channels >= LANES:
             c = 0
             while c < channels:
