@@ -7,7 +7,8 @@
 X is x with zeros around it. There is little to do for each element that is moved, so memory is the limit and two
 ways see to it that nothing else is:
 
-- by planes: a channel is an image, correlated by the tiles of images (tiles.pxd) with columns in the lanes;
+- by planes: a channel is an image, columns in the lanes. Kernels of 3, 5 or 7 rows without strides go down it in
+  strips, others take the tiles of images (tiles.pxd). Meanwhile the plane that is next comes from memory;
 - by lanes, where channels are last in x and y: P pixels x one vector of channels, the weights loaded as vectors,
   P multiply-adds from memory for a load. P pixels go down a block's rows with as many channels as stay in L1, so that
   a line comes from L2 once and not for each row of the window.
@@ -26,12 +27,14 @@ from libc.string cimport memset
 from fastconv import _machine
 
 from .pictures cimport Pictures, aligned, clear, pack, pictures, unpack, up
-from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
+from .tiles cimport COLUMNS, LANES, acc_t, correlate_plane, elem, load, madd, splat, store, tap_t, vec, zero
 
 cdef extern from "simd.h" nogil:
+    const int REGISTERS "FC_REGISTERS"
     vec fetch "fc_fetch" (const elem *)
     vec every_second "fc_every_second" (vec, vec, int)
     void prefetch "fc_prefetch" (const void *)
+    void prefetch_far "fc_prefetch_far" (const void *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
 
@@ -45,12 +48,18 @@ cdef enum:
     L1_BYTES = 1 << 15          # that are surely there
     WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
     CHUNK = 64                  # channels that are then packed at a time
+    GRAIN = 1 << 16             # outputs that a thread takes at a time
+    TALLEST = 7                 # rows of a strip's kernel
+    HELD = 9                    # taps of one that registers hold
     SHARE = 1 << 17             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
 
 ctypedef void (*Tiles)(elem *, Py_ssize_t, const elem *, const elem *, Py_ssize_t, Py_ssize_t, const elem *, Py_ssize_t,
                        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+ctypedef void (*Strips)(elem *, Py_ssize_t, const elem *, Py_ssize_t, const elem *, const Py_ssize_t *, Py_ssize_t,
+                        elem, Py_ssize_t, Py_ssize_t, const char *) noexcept nogil
 
 cdef struct Layer:
     Pictures x, y
@@ -64,6 +73,7 @@ cdef struct Layer:
     Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
     Py_ssize_t chunk            # channels of a gradient's task
     Tiles dense_tiles
+    Strips strips
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t dealt_at, offset_at, step_at, other_at, sums_at, scratch_bytes
 
@@ -184,11 +194,160 @@ cdef void dense_tiles_4(elem *y, Py_ssize_t ld, const elem *bias, const elem *x,
     dense_tiles(y, ld, bias, x, ldx, ldh, w, ldw, R, S, C, x_ahead, y_ahead, 4)
 
 
+# --- strips of columns ----------------------------------------------------------------------------------
+#
+# C vectors go down the rows. R outputs are under way: a row of x is loaded once, C vectors for each of S columns of the
+# kernel, and has its part in all of them; then the oldest is finished. The order of a sum is that of the tiles of images.
+
+cdef inline void strip(elem *y, Py_ssize_t ld, const Py_ssize_t *at, const elem *x, Py_ssize_t ldx, const elem *w,
+                       const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, const char *soon,
+                       const int R, const int S, const int C) noexcept nogil:
+    """y[i, at[c]] = bias + sum_p sum_q w[p, q] x[i + p, at[c] + offset[q]], vectors all   i < rows, c < C
+
+    S columns that are neighbours, or as many as `columns` where S is 0   IN x, w   OUT y   `soon` is asked for
+    """
+    cdef acc_t acc[TALLEST * COLUMNS]
+    cdef tap_t taps[HELD]
+    cdef vec v[COLUMNS]
+    cdef vec one = splat(bias)
+    cdef tap_t t
+    cdef const elem *here
+    cdef Py_ssize_t i, q
+    cdef int r, c, k
+    for r in range(R * C):
+        acc[r] = zero()
+    for k in range(R * S):
+        taps[k] = splat(w[k])
+    for i in range(rows + R - 1):
+        for c in range(C):
+            prefetch_far(soon + c * LANES * <int> sizeof(elem))
+        soon += C * LANES * <int> sizeof(elem)
+        for k in range(S):
+            for c in range(C):
+                v[c] = load(x + at[c] + k)
+            for r in range(R):
+                for c in range(C):
+                    acc[r * C + c] = madd(acc[r * C + c], v[c], taps[(R - 1 - r) * S + k])
+        for q in range(0 if S else columns):
+            here = x + offset[q]
+            for c in range(C):
+                v[c] = load(here + at[c])
+            for r in range(R):
+                t = splat(w[(R - 1 - r) * columns + q])
+                for c in range(C):
+                    acc[r * C + c] = madd(acc[r * C + c], v[c], t)
+        if i >= R - 1:
+            for c in range(C):
+                prefetch(y + 4 * ld + at[c])
+                store(y + at[c], acc[c] + one)
+            y += ld
+        for r in range(R * C - C):
+            acc[r] = acc[r + C]
+        for c in range(C):
+            acc[R * C - C + c] = zero()
+        x += ldx
+
+
+cdef inline void strips(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                        Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon, const int R,
+                        const int S, const int C) noexcept nogil:
+    """n >= L columns of the output; the last vector overlaps its neighbour."""
+    cdef Py_ssize_t j = 0, here
+    cdef Py_ssize_t at[COLUMNS]
+    cdef int c
+    while j < n:
+        here = min(<Py_ssize_t> C, (n - j + LANES - 1) // LANES)
+        for c in range(C):
+            at[c] = min(j + c * LANES, n - LANES)
+        if here == 1:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, 1)
+        elif here == 2:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, 2 if C > 2 else C)
+        elif here == 3:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, 3 if C > 3 else C)
+        else:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, C)
+        soon += (rows + R - 1) * here * LANES * <Py_ssize_t> sizeof(elem)
+        j += here * LANES
+
+
+cdef void strips_3x3(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                     Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 3, 3, COLUMNS)
+
+
+cdef void strips_3(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                   Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 3, 0, COLUMNS)
+
+
+cdef void strips_5(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                   Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 5, 0, COLUMNS)
+
+
+cdef void strips_7(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                   Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 7, 0, COLUMNS - 1)
+
+
+cdef inline Strips strips_of(const Layer *job) noexcept nogil:
+    """NULL where there are none."""
+    if job.stride0 > 1:
+        return NULL
+    if job.R == 3 and job.S == 3 and job.dilation1 == job.stride1 == 1 and REGISTERS == 32:
+        return strips_3x3
+    if job.R == 3:
+        return strips_3
+    if job.R == 5:
+        return strips_5
+    if job.R == 7:
+        return strips_7
+    return NULL
+
+
 # --- a task ---------------------------------------------------------------------------------------------
 
-cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
+cdef inline void pack_plane(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t row, Py_ssize_t column,
+                            Py_ssize_t height, Py_ssize_t width, elem *to, Py_ssize_t ld) noexcept nogil:
+    """A part of one channel, zeros outside and to the end of each row.
+
+    IN x   OUT to[height, ld], of which `width` count; a vector behind it is written, too
+    """
+    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low), item = sizeof(elem)
+    cdef Py_ssize_t above = min(max(-row, 0), height), below = max(min(x.height - row, height), above), j, count
+    cdef const char *at = x.at + n * x.sn + channel * x.sc + (row + above) * x.sh + (column + low) * x.sw
+    cdef const elem *line
+    cdef elem *end = to + height * ld
+    cdef vec nothing = splat(0)
+    count = high - low
+    clear(to, above * ld + low)
+    to += above * ld + low
+    for _ in range(below - above):
+        line = <const elem *> at
+        if x.sw == item and count >= LANES:
+            j = 0
+            while j <= count - LANES:
+                store(to + j, load(line + j))
+                j += LANES
+            if j < count:
+                store(to + count - LANES, load(line + count - LANES))
+        else:
+            for j in range(count):
+                to[j] = (<const elem *> (at + j * x.sw))[0]
+        j = count
+        while j < ld:                               # the next row's first zeros, too
+            store(to + j, nothing)
+            j += LANES
+        at += x.sh
+        to += ld
+    if to < end:
+        clear(to, end - to)
+
+
+cdef inline void deal(const elem *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
                       Py_ssize_t phase) noexcept nogil:
-    """Columns by phase: neighbouring outputs read neighbours   IN x[rows, columns]   OUT to[rows, stride, phase]."""
+    """Columns by phase: neighbouring outputs read neighbours   IN x[rows, ld]   OUT to[rows, stride, phase]."""
     cdef Py_ssize_t _i, j, s, first = 0
     cdef vec one, two
     for _i in range(rows):
@@ -202,7 +361,7 @@ cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssi
         for s in range(stride):
             for j in range(first, (columns - s + stride - 1) // stride):
                 to[s * phase + j] = x[j * stride + s]
-        x += columns
+        x += ld
         to += stride * phase
 
 
@@ -298,8 +457,11 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
     cdef Py_ssize_t *offset = <Py_ssize_t *> (scratch + job.offset_at)
     cdef Py_ssize_t *step = <Py_ssize_t *> (scratch + job.step_at)
+    cdef const elem *w = job.w + k * job.R * job.S
     cdef elem bias = job.bias[k]
     cdef const elem *origin
+    cdef const char *at
+    cdef elem *packed
     cdef elem *to
     if job.x.sw == item and job.stride1 == 1 and columns >= LANES and lies_inside(job, row, column, height, width):
         origin = <const elem *> (job.x.at + n * job.x.sn + k // job.M * job.x.sc + row * job.x.sh + column * job.x.sw)
@@ -307,13 +469,14 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     else:
         if columns < LANES:                         # a tile is a vector wide
             width = (LANES - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-        pack(&job.x, n, k // job.M, 1, row, column, height, width, <elem *> scratch)
-        origin = <const elem *> scratch
-        ldh = width
+        ldh = up(width, LANES)                      # and pixels are aligned
+        packed = <elem *> scratch + (LANES - min(max(-column, 0), width) % LANES) % LANES
+        pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
+        origin = packed
         if job.stride1 > 1:
             phase = (width + job.stride1 - 1) // job.stride1
+            deal(origin, ldh, height, width, job.stride1, <elem *> (scratch + job.dealt_at), phase)
             ldh = job.stride1 * phase
-            deal(origin, height, width, job.stride1, <elem *> (scratch + job.dealt_at), phase)
             origin = <const elem *> (scratch + job.dealt_at)
     for s in range(job.S):
         offset[s] = s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
@@ -323,14 +486,22 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     else:
         to = <elem *> (scratch + job.other_at)
         ld = max(columns, LANES)
-    step[0] = 0
-    correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
-                    job.dilation0, rows, max(columns, LANES))
-    for i in range(rows):
+    at = job.x.at + n * job.x.sn + k // job.M * job.x.sc + max(row, 0) * job.x.sh
+    if job.strips != NULL:
+        for i in range(min(job.dilation0, rows)):   # rows so far apart are a plane of their own
+            job.strips(to + i * ld, job.dilation0 * ld, origin + i * ldh, job.dilation0 * ldh, w, offset, job.S, bias,
+                       (rows - i + job.dilation0 - 1) // job.dilation0, max(columns, LANES),
+                       at + (job.x.sc if rows == job.y.height else rows * job.x.sh))
+    else:
+        step[0] = 0
+        correlate_plane(to, ld, origin, ldh, w, 1, step, job.R, job.S, offset, job.stride0, job.dilation0, rows,
+                        max(columns, LANES))
         if bias != 0:
-            for j in range(columns):
-                to[i * ld + j] += bias
-        if job.activation:
+            for i in range(rows):
+                for j in range(columns):
+                    to[i * ld + j] += bias
+    if job.activation:
+        for i in range(rows):
             activate(to + i * ld, columns, job.activation)
     if to == <elem *> (scratch + job.other_at):
         for i in range(rows):
@@ -386,7 +557,7 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
     job.column_blocks = (job.y.width + max(most, 64) - 1) // max(most, 64)
     job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = (max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
+    width = up((max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, 1 if job.lanes else LANES)
     most = 16 if job.lanes else max(1, (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1)
     job.row_blocks = (job.y.height + most - 1) // most
     while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and 16 * job.row_blocks < job.y.height:
@@ -394,7 +565,7 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
     job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
     height = (job.bh - 1) * job.stride0 + reach0 + 1
-    job.dealt_at = up((height * width * C + LANES) * item, PAGE)
+    job.dealt_at = up((height * width * C + 2 * LANES) * item, PAGE)
     job.offset_at = job.dealt_at + (0 if job.lanes or job.stride1 == 1 else
                                     up((height * (width + job.stride1) + LANES) * item, PAGE))
     job.step_at = job.offset_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
@@ -403,12 +574,12 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
 
 
 cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, chunk = max(1, min(GRAIN // (job.bh * job.bw), (last - first) // (4 * workers)))
     if workers == 1:
         for i in range(first, last):
             task(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=1 if job.lanes else chunk):
             task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
@@ -451,6 +622,7 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
     work *= job.R * job.S + 4
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
     job.dense_tiles = dense_tiles_3 if job.S % 3 == 0 else dense_tiles_5 if job.S % 5 == 0 else dense_tiles_4
+    job.strips = strips_of(&job)
     lay_out(&job, workers)
     tasks = job.pictures * job.row_blocks * job.column_blocks
     workers = <int> min(<Py_ssize_t> workers, tasks)
@@ -508,11 +680,12 @@ cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *gra
 
 cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
                                 Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
-                                Py_ssize_t x_step, Py_ssize_t grad_step, const int R, const int S) noexcept nogil:
+                                Py_ssize_t x_step, Py_ssize_t grad_step, const char *soon_x, const char *soon_grad,
+                                const int R, const int S) noexcept nogil:
     """sums[r, s] += sum_i sum_t x[s][(i + r apart) x_row + t x_step] grad[i grad_row + t grad_step]   r < R, s < S
 
     A loaded vector of x serves R rows of the kernel; the first and last rows of x, which not all of them see, are left
-    to the tile above.
+    to the tile above. What is needed soon is asked for.
     """
     cdef acc_t acc[PANEL_ROWS * PANEL_ROWS]
     cdef vec g[PANEL_ROWS]
@@ -528,6 +701,10 @@ cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x
         here = grad + i * grad_row
         t = i * x_row
         for _t in range(opaque(length)):
+            prefetch_far(soon_x)
+            prefetch_far(soon_grad)
+            soon_x += LANES * <int> sizeof(elem)
+            soon_grad += LANES * <int> sizeof(elem)
             for r in range(R):
                 g[r] = load(here - r * apart * grad_row)
             for s in range(S):
@@ -552,19 +729,26 @@ cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x
 
 cdef void gradient_panels(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
                           Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
-                          Py_ssize_t x_step, Py_ssize_t grad_step, Py_ssize_t R, Py_ssize_t S) noexcept nogil:
+                          Py_ssize_t x_step, Py_ssize_t grad_step, const char *soon_x, const char *soon_grad,
+                          Py_ssize_t R, Py_ssize_t S) noexcept nogil:
     if R == 3 and S == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 3)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       3, 3)
     elif R == 3 and S == 2:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 2)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       3, 2)
     elif R == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 1)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       3, 1)
     elif S == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 3)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       2, 3)
     elif S == 2:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 2)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       2, 2)
     else:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 1)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       2, 1)
 
 
 cdef inline Py_ssize_t dealt(Py_ssize_t n) noexcept nogil:
@@ -583,8 +767,11 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
     cdef elem *grad = <elem *> (scratch + job.other_at)
     cdef elem *sums = <elem *> (scratch + job.sums_at)
     cdef elem *at
+    cdef elem *packed
     cdef const elem *origin
     cdef const elem *pixel[MOST]
+    cdef const char *soon_x
+    cdef const char *soon_grad
     cdef elem total
     memset(sums, 0, (taps + MOST) * vectors * LANES * item)
     for b in range(job.x.n * job.row_blocks * job.column_blocks):
@@ -596,6 +783,17 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
         column = job.start1 + column0 * job.stride1
         height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
         width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        soon_x = job.x.at + n * job.x.sn + k // job.M * job.x.sc + max(row, 0) * job.x.sh
+        soon_grad = job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh
+        if row0 + rows < job.y.height:              # the rows below, the next picture, or the next channel
+            soon_x += rows * job.stride0 * job.x.sh
+            soon_grad += rows * job.y.sh
+        elif n + 1 < job.x.n:
+            soon_x += job.x.sn - row0 * job.stride0 * job.x.sh
+            soon_grad += job.y.sn - row0 * job.y.sh
+        else:
+            soon_x += job.x.sc - n * job.x.sn - row0 * job.stride0 * job.x.sh
+            soon_grad += job.y.sc - n * job.y.sn - row0 * job.y.sh
         origin = x
         if job.lanes:
             pack(&job.x, n, k, C, row, column, height, width, x)
@@ -603,18 +801,14 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
         else:
             wide = up(columns, LANES)               # zeros to the end of the last vector, in both
-            ldh = (wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-            pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
-            pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
-            if column + width < job.x.width:        # else there are zeros already
-                for i in range(height):
-                    clear(x + i * ldh + width, ldh - width)
-            if column0 + columns < job.y.width:
-                for i in range(rows):
-                    clear(grad + i * wide + columns, wide - columns)
+            ldh = up((wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1, LANES)
+            packed = x + (LANES - min(max(-column, 0), width) % LANES) % LANES      # and pixels are aligned
+            pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
+            pack_plane(&job.y, n, k, row0, column0, rows, columns, grad, wide)
+            origin = packed
             if job.stride1 > 1:
                 phase = (ldh + job.stride1 - 1) // job.stride1
-                deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
+                deal(origin, ldh, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
                 origin = <const elem *> (scratch + job.dealt_at)
                 ldh = phase * job.stride1
             x_step, grad_step, length, grad_row = LANES, LANES, wide // LANES, wide
@@ -633,8 +827,8 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
                             pixel[j] += ((s + j) * job.dilation1 % job.stride1 * phase
                                          + (s + j) * job.dilation1 // job.stride1)
                     gradient_panels(sums + (c * (taps + MOST) + r * job.S + s) * LANES, job.S, pixel, grad + c * LANES,
-                                    rows, job.dilation0, x_row, grad_row, length, x_step, grad_step, dealt(job.R - r),
-                                    here)
+                                    rows, job.dilation0, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                                    dealt(job.R - r), here)
                     s += here
                 r += dealt(job.R - r)
             if job.stride0 == 1 and job.R > 1:
@@ -716,12 +910,12 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
     job.bw = min(job.y.width, 256 if lanes else 1024)
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = (up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
+    width = up((up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, LANES)
     most = max(1, (PACKED_BYTES // (width * job.chunk * item) - reach0 - 1) // job.stride0 + 1)
     job.bh = min(most, job.y.height)
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
     height = (job.bh - 1) * job.stride0 + reach0 + 1
-    job.dealt_at = up((height * width * job.chunk + LANES) * item, PAGE)
+    job.dealt_at = up((height * width * job.chunk + 2 * LANES) * item, PAGE)
     job.other_at = job.dealt_at + (0 if lanes or job.stride1 == 1 else
                                    up((height * (width + job.stride1) + LANES) * item, PAGE))
     job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)
