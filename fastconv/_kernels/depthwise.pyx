@@ -21,7 +21,7 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from fastconv import _machine
@@ -45,9 +45,12 @@ cdef enum:
     PANEL = 5                   # weights that it holds
     PANEL_ROWS = 3              # and columns, of a panel of gradients
     PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
+    TURNED_BYTES = 3 << 17      # of a block that is turned and its output: much of L2, so that lines are long
     L1_BYTES = 1 << 15          # that are surely there
     WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
     CHUNK = 64                  # channels that are then packed at a time
+    TALL = 16                   # rows of a block of channels
+    WIDE = 64                   # and columns
     GRAIN = 1 << 16             # outputs that a thread takes at a time
     TALLEST = 7                 # rows of a strip's kernel
     HELD = 9                    # taps of one that registers hold
@@ -61,17 +64,21 @@ ctypedef void (*Tiles)(elem *, Py_ssize_t, const elem *, const elem *, Py_ssize_
 ctypedef void (*Strips)(elem *, Py_ssize_t, const elem *, Py_ssize_t, const elem *, const Py_ssize_t *, Py_ssize_t,
                         elem, Py_ssize_t, Py_ssize_t, const char *) noexcept nogil
 
-cdef struct Layer:
+cdef struct Layer:              # or a phase of one, see `backward`
     Pictures x, y
+    Pictures whole              # y, or all that it is a phase of
+    int phases                  # of the whole; as many structs lie beside each other
     const elem *w               # [K, R, S] by planes, [R S, C] by lanes
     const elem *bias            # [K]
     elem *dw                    # [K, R S], the gradient of the weight
     Py_ssize_t M, R, S
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
-    bint lanes
+    Py_ssize_t phase0, phase1, apart0, apart1   # the phase, and of how many
+    bint lanes, turned          # by lanes; with channels that are not last in x and y
     Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
-    Py_ssize_t chunk            # channels of a gradient's task
+    Py_ssize_t chunk            # channels of a task that turns them, or of a gradient's
+    Py_ssize_t chunks           # of the first, in a picture
     Tiles dense_tiles
     Strips strips
     # scratch memory of a thread: where its parts start, in bytes
@@ -248,8 +255,8 @@ cdef inline void strip(elem *y, Py_ssize_t ld, const Py_ssize_t *at, const elem 
         x += ldx
 
 
-cdef inline void strips(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
-                        Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon, const int R,
+cdef inline void strips(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w,
+                        const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon, const int R,
                         const int S, const int C) noexcept nogil:
     """n >= L columns of the output; the last vector overlaps its neighbour."""
     cdef Py_ssize_t j = 0, here
@@ -314,8 +321,9 @@ cdef inline void pack_plane(const Pictures *x, Py_ssize_t n, Py_ssize_t channel,
 
     IN x   OUT to[height, ld], of which `width` count; a vector behind it is written, too
     """
-    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low), item = sizeof(elem)
-    cdef Py_ssize_t above = min(max(-row, 0), height), below = max(min(x.height - row, height), above), j, count
+    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low), j, count
+    cdef Py_ssize_t above = min(max(-row, 0), height), below = max(min(x.height - row, height), above)
+    cdef Py_ssize_t item = sizeof(elem)
     cdef const char *at = x.at + n * x.sn + channel * x.sc + (row + above) * x.sh + (column + low) * x.sw
     cdef const elem *line
     cdef elem *end = to + height * ld
@@ -373,8 +381,9 @@ cdef inline bint lies_inside(const Layer *job, Py_ssize_t row, Py_ssize_t column
 
 
 cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channel, Py_ssize_t C, Py_ssize_t row0,
-                         Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
-    """Channels of a block of outputs."""
+                         Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t pitch,
+                         char *scratch) noexcept nogil:
+    """Channels of a block of outputs, in scratch memory in rows of `pitch` pixels if planes are turned."""
     cdef Py_ssize_t i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
     cdef Py_ssize_t below, ldt, some, first, end, item = sizeof(elem)
     cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
@@ -389,7 +398,7 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
     cdef elem *at
     cdef elem *to
     cdef bint dense
-    if C == job.y.channels and lies_inside(job, row, column, height, width):
+    if C == job.y.channels and not job.turned and lies_inside(job, row, column, height, width):
         origin = <const elem *> (job.x.at + picture * job.x.sn + row * job.x.sh + column * job.x.sw)
         ldh, ldw = job.x.sh // item, job.x.sw // item
     else:
@@ -401,16 +410,20 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
         for s in range(job.S):
             offset[r * job.S + s] = r * job.dilation0 * ldh + s * job.dilation1 * ldw
     # Pixels of a tile stand in a row, or one above the other in the columns of the rim.
-    n, m = columns, rows
-    x_step, x_line, y_step, y_line = job.stride1 * ldw, job.stride0 * ldh, job.y.sw // item, job.y.sh // item
+    n, m, x_step, x_line = columns, rows, job.stride1 * ldw, job.stride0 * ldh
+    if job.turned:
+        at = <elem *> (scratch + job.other_at) + (job.phase0 * pitch + job.phase1) * C
+        y_step, y_line = job.apart1 * C, job.apart0 * pitch * C
+    else:
+        at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
+        y_step, y_line = job.y.sw // item, job.y.sh // item
     dense = job.stride1 == 1 and job.dilation1 == 1
     if n < MOST and n < m:
         dense = False
         n, m, x_step, x_line, y_step, y_line = m, n, x_line, x_step, y_line, y_step
-    at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
     w, bias, ldt = job.w + channel, job.bias + channel, job.y.channels
     # A strip of pixels goes down its rows: what is loaded of a row stays in L1 for the windows below.
-    some = max(1, L1_BYTES // ((MOST + job.S) * job.R * LANES * item)) * LANES
+    some = max(1, L1_BYTES // ((MOST + job.S) * max(job.R, 1) * LANES * item)) * LANES
     j = 0
     while j < n:
         if n >= MOST:
@@ -469,13 +482,13 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     else:
         if columns < LANES:                         # a tile is a vector wide
             width = (LANES - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-        ldh = up(width, LANES)                      # and pixels are aligned
+        ldh = up(width, min(<Py_ssize_t> 2, job.stride1) * LANES)   # whole vectors are dealt, and pixels are aligned
         packed = <elem *> scratch + (LANES - min(max(-column, 0), width) % LANES) % LANES
         pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
         origin = packed
         if job.stride1 > 1:
-            phase = (width + job.stride1 - 1) // job.stride1
-            deal(origin, ldh, height, width, job.stride1, <elem *> (scratch + job.dealt_at), phase)
+            phase = (ldh + job.stride1 - 1) // job.stride1
+            deal(origin, ldh, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
             ldh = job.stride1 * phase
             origin = <const elem *> (scratch + job.dealt_at)
     for s in range(job.S):
@@ -511,7 +524,8 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
     cdef Py_ssize_t column = number % job.column_blocks * job.bw, columns = min(job.bw, job.y.width - column)
-    cdef Py_ssize_t row, rows, i, j
+    cdef Py_ssize_t row, rows, width, i, j
+    cdef int f
     cdef Py_ssize_t down[4]
     cdef Py_ssize_t across[4]
     number //= job.column_blocks
@@ -521,11 +535,24 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     if not job.lanes:
         block_of_plane(job, number // job.y.channels, number % job.y.channels, row, column, rows, columns, scratch)
         return
+    i = number % job.chunks * job.chunk
+    if job.turned:
+        number //= job.chunks
+        j = channels_from(job, i)
+        columns = min(job.bw * job.apart1, job.whole.width - column * job.apart1)
+        for f in range(job.phases):
+            rows, width = min(job.bh, job[f].y.height - row), min(job.bw, job[f].y.width - column)
+            if rows > 0 and width > 0:
+                block_of_lanes(&job[f], number, i, j, row, column, rows, width, columns, scratch)
+        rows = min(job.bh * job.apart0, job.whole.height - row * job.apart0)
+        unpack(&job.whole, number, i, j, row * job.apart0, column * job.apart1, rows, columns,
+               <elem *> (scratch + job.other_at), j)
+        return
     if job.y.channels * <Py_ssize_t> sizeof(elem) % WAYS == 0:      # pixels would contend for few ways of the cache
         i = 0
         while i < job.y.channels:
             block_of_lanes(job, number, i, min(<Py_ssize_t> CHUNK, job.y.channels - i), row, column, rows, columns,
-                           scratch)
+                           columns, scratch)
             i += CHUNK
         return
     # Only the rim is packed: a whole block is many channels.
@@ -535,7 +562,12 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
         for j in range(3):
             if down[i] < down[i + 1] and across[j] < across[j + 1]:
                 block_of_lanes(job, number, 0, job.y.channels, down[i], across[j], down[i + 1] - down[i],
-                               across[j + 1] - across[j], scratch)
+                               across[j + 1] - across[j], columns, scratch)
+
+
+cdef inline Py_ssize_t channels_from(const Layer *job, Py_ssize_t i) noexcept nogil:
+    """How many a task has that begins with channel i: the last one has what is left."""
+    return job.chunk if i + 2 * job.chunk <= job.y.channels else job.y.channels - i
 
 
 cdef inline void cuts(Py_ssize_t *at, Py_ssize_t first, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stride,
@@ -550,17 +582,37 @@ cdef inline void cuts(Py_ssize_t *at, Py_ssize_t first, Py_ssize_t count, Py_ssi
 
 cdef void lay_out(Layer *job, int workers) noexcept nogil:
     """Chooses the tasks, and the scratch memory they need."""
-    cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
-    cdef Py_ssize_t height, width, C = job.y.channels if job.lanes else 1, most
-    job.pictures = job.x.n if job.lanes else job.x.n * job.y.channels
-    most = 64 if job.lanes else PACKED_BYTES // (2 * (reach0 + job.stride0 + 1) * item * job.stride1) - reach1
-    job.column_blocks = (job.y.width + max(most, 64) - 1) // max(most, 64)
+    cdef Py_ssize_t item = sizeof(elem), reach0 = 0, reach1 = 0, taps = 0, height, width, most
+    cdef Py_ssize_t C = job.y.channels if job.lanes else 1, outputs = job.apart0 * job.apart1
+    cdef int f
+    for f in range(job.phases):
+        reach0 = max(reach0, (job[f].R - 1) * job[f].dilation0)
+        reach1 = max(reach1, (job[f].S - 1) * job[f].dilation1)
+        taps = max(taps, job[f].R * job[f].S)
+    job.chunks = job.chunk = 1
+    if job.turned:
+        height, width = min(job.y.height, TALL // job.apart0 + 1), min(job.y.width, WIDE // job.apart1 + 1)
+        most = (((height - 1) * job.stride0 + reach0 + 1) * ((width - 1) * job.stride1 + reach1 + 1)
+                + height * width * outputs) * item
+        job.chunk = up(max(1, min(<Py_ssize_t> CHUNK, L1_BYTES // most)), LANES)
+        job.chunks = max(1, job.y.channels // job.chunk)
+        C = job.y.channels - (job.chunks - 1) * job.chunk
+    job.pictures = job.x.n * (job.chunks if job.lanes else job.y.channels)
+    most = 0 if job.lanes else PACKED_BYTES // (2 * (reach0 + job.stride0 + 1) * item * job.stride1) - reach1
+    most = max(1, most, WIDE // job.apart1)
+    job.column_blocks = (job.y.width + most - 1) // most
     job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = up((max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, 1 if job.lanes else LANES)
-    most = 16 if job.lanes else max(1, (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1)
+    width = up((max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1,
+               1 if job.lanes else min(<Py_ssize_t> 2, job.stride1) * LANES)
+    if job.turned:
+        most = ((TURNED_BYTES // (C * item) - (reach0 + 1 - job.stride0) * width)
+                // (job.stride0 * width + job.bw * outputs))
+    else:
+        most = TALL if job.lanes else (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1
+    most = max(1, most)
     job.row_blocks = (job.y.height + most - 1) // most
-    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and 16 * job.row_blocks < job.y.height:
+    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and TALL * job.row_blocks < job.y.height:
         job.row_blocks *= 2
     job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
@@ -568,26 +620,74 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
     job.dealt_at = up((height * width * C + 2 * LANES) * item, PAGE)
     job.offset_at = job.dealt_at + (0 if job.lanes or job.stride1 == 1 else
                                     up((height * (width + job.stride1) + LANES) * item, PAGE))
-    job.step_at = job.offset_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
+    job.step_at = job.offset_at + up(taps * sizeof(Py_ssize_t), PAGE)
     job.other_at = job.step_at + up((job.R + 1) * sizeof(Py_ssize_t), PAGE)
-    job.scratch_bytes = job.other_at + (0 if job.lanes else up(job.bh * max(job.bw, LANES) * item, PAGE))
+    job.scratch_bytes = job.other_at + up((C * job.bh * job.bw * outputs if job.turned else
+                                           0 if job.lanes else job.bh * max(job.bw, LANES)) * item, PAGE)
+    for f in range(1, job.phases):
+        job[f].offset_at, job[f].other_at = job.offset_at, job.other_at
 
 
 cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
-    cdef Py_ssize_t i, chunk = max(1, min(GRAIN // (job.bh * job.bw), (last - first) // (4 * workers)))
+    cdef Py_ssize_t i, chunk = max(1, min(GRAIN // (job.bh * job.bw * job.chunk), (last - first) // (4 * workers)))
     if workers == 1:
         for i in range(first, last):
             task(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=1 if job.lanes else chunk):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic",
+                        chunksize=1 if job.lanes and not job.turned else chunk):
             task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
-def by_lanes(cnp.ndarray x not None, cnp.ndarray y not None):
-    """Whether channels are last and many enough to be lanes; the weight must then be (R S, C)."""
-    return (x.strides[1] == sizeof(elem) and y.strides[1] == sizeof(elem) and x.shape[1] == y.shape[1]
-            and x.shape[1] >= LANES and y.strides[2] % <Py_ssize_t> sizeof(elem) == 0
-            and y.strides[3] % <Py_ssize_t> sizeof(elem) == 0)
+def by_lanes(cnp.ndarray x not None, cnp.ndarray y not None, bint strided):
+    """Whether channels are to be lanes; the weight must then be (R S, C)."""
+    cdef Py_ssize_t item = sizeof(elem)
+    if x.shape[1] != y.shape[1] or x.shape[1] < LANES:
+        return False
+    if x.strides[1] == item and y.strides[1] == item:
+        return y.strides[2] % item == 0 and y.strides[3] % item == 0
+    return strided or y.shape[3] <= LANES
+
+
+cdef inline void set_up(Layer *job, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, bint lanes, taps, start,
+                        stride, dilation, int activation):
+    """All but its outputs."""
+    pictures(x, &job.x)
+    job.w, job.bias = <const elem *> cnp.PyArray_DATA(weight), <const elem *> cnp.PyArray_DATA(bias)
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.activation, job.lanes = activation, lanes
+    job.dense_tiles = dense_tiles_3 if job.S % 3 == 0 else dense_tiles_5 if job.S % 5 == 0 else dense_tiles_4
+    job.strips = strips_of(job)
+
+
+cdef start_all(Layer *job, Py_ssize_t work, int workers):
+    """Lays the work out, so many multiply-adds, and does it."""
+    cdef Py_ssize_t tasks, done = 0, end, step
+    cdef char *memory
+    cdef char *scratch
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    lay_out(job, workers)
+    tasks = job.pictures * job.row_blocks * job.column_blocks
+    workers = <int> min(<Py_ssize_t> workers, tasks)
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    if memory == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run(job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(memory)
 
 
 def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias not None, cnp.ndarray y not None,
@@ -604,44 +704,53 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
     workers : threads at most
     """
     cdef Layer job
-    cdef Py_ssize_t tasks, done = 0, end, work, step
-    cdef char *memory
-    cdef char *scratch
-    pictures(x, &job.x)
-    pictures(y, &job.y)
-    job.w, job.bias = <const elem *> cnp.PyArray_DATA(weight), <const elem *> cnp.PyArray_DATA(bias)
-    job.R, job.S = taps
-    job.start0, job.start1 = start
-    job.stride0, job.stride1 = stride
-    job.dilation0, job.dilation1 = dilation
-    job.activation, job.lanes = activation, lanes
-    work = job.y.n * job.y.channels * job.y.height * job.y.width
-    if work == 0:
+    if y.size == 0:
         return
+    set_up(&job, x, weight, bias, lanes, taps, start, stride, dilation, activation)
+    pictures(y, &job.y)
+    job.whole, job.phases = job.y, 1
+    job.phase0 = job.phase1 = 0
+    job.apart0 = job.apart1 = 1
     job.M = job.y.channels // job.x.channels
-    work *= job.R * job.S + 4
-    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
-    job.dense_tiles = dense_tiles_3 if job.S % 3 == 0 else dense_tiles_5 if job.S % 5 == 0 else dense_tiles_4
-    job.strips = strips_of(&job)
-    lay_out(&job, workers)
-    tasks = job.pictures * job.row_blocks * job.column_blocks
-    workers = <int> min(<Py_ssize_t> workers, tasks)
-    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
-    if memory == NULL:
-        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
-    scratch = aligned(memory)
+    job.turned = lanes and not (x.strides[1] == y.strides[1] == sizeof(elem))
+    start_all(&job, y.size * (job.R * job.S + 4), workers)
+
+
+def backward(cnp.ndarray x not None, phases, cnp.ndarray bias not None, cnp.ndarray y not None, count,
+             int activation, int workers):
+    """The layer that goes the other way, by lanes: one without strides for each phase of the outputs.
+
+    x : (N, C, H, W), aligned, native, any strides   IN
+    phases : for each phase of y, row by row, its weight (R S, C), C-contiguous, and its taps, start and dilation   IN
+    bias : (C,), C-contiguous   IN
+    y : (N, C, rows, columns), like x, not overlapping it   OUT
+    count : a pair, how many phases there are along each axis
+    activation, workers : as above
+    """
+    cdef Py_ssize_t work = 0
+    cdef int f, down, across
+    cdef Layer *jobs
+    cdef Layer *job
+    if y.size == 0:
+        return
+    down, across = count
+    jobs = <Layer *> calloc(down * across, sizeof(Layer))
+    if jobs == NULL:
+        raise MemoryError("fastconv: no memory to lay out the work")
     try:
-        step = workers * max(1, STEP // max(1, work // tasks))
-        while done < tasks:
-            end = min(tasks, done + step)
-            if workers > 1:
-                workers = _machine.startable(workers)
-            with nogil:
-                run(&job, done, end, workers, scratch)
-            PyErr_CheckSignals()
-            done = end
+        for f in range(down * across):
+            weight, taps, start, dilation = phases[f]
+            job = jobs + f
+            set_up(job, x, weight, bias, True, taps, start, (1, 1), dilation, activation)
+            pictures(y, &job.whole)
+            job.y, job.phases, job.turned, job.M = job.whole, down * across, True, 1
+            job.apart0, job.apart1, job.phase0, job.phase1 = down, across, f // across, f % across
+            job.y.height = (job.whole.height - job.phase0 + job.apart0 - 1) // job.apart0
+            job.y.width = (job.whole.width - job.phase1 + job.apart1 - 1) // job.apart1
+            work += y.size // (down * across) * (job.R * job.S + 4)
+        start_all(jobs, work, workers)
     finally:
-        free(memory)
+        free(jobs)
 
 
 # --- the gradient of the weight -------------------------------------------------------------------------
@@ -801,7 +910,8 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
         else:
             wide = up(columns, LANES)               # zeros to the end of the last vector, in both
-            ldh = up((wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1, LANES)
+            ldh = up((wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1,
+                     min(<Py_ssize_t> 2, job.stride1) * LANES)
             packed = x + (LANES - min(max(-column, 0), width) % LANES) % LANES      # and pixels are aligned
             pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
             pack_plane(&job.y, n, k, row0, column0, rows, columns, grad, wide)
@@ -873,7 +983,8 @@ cdef void run_gradient(const Layer *job, Py_ssize_t first, Py_ssize_t last, int 
         for i in range(first, last):
             gradient_task(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic",
+                        chunksize=max(1, (last - first) // (8 * workers))):
             gradient_task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
@@ -905,12 +1016,14 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
         return
     job.M = job.y.channels // job.x.channels
     work = job.y.n * job.y.channels * job.y.height * job.y.width * (job.R * job.S + 4)
-    job.chunk = 2 * LANES if lanes else 1
+    job.chunk = 1
+    if lanes:                                       # two cache lines of each pixel, or squares that are turned
+        job.chunk = 2 * LANES if x.strides[1] == item else LANES
     tasks = (job.y.channels + job.chunk - 1) // job.chunk
     reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
     job.bw = min(job.y.width, 256 if lanes else 1024)
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = up((up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, LANES)
+    width = up((up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, min(<Py_ssize_t> 2, job.stride1) * LANES)
     most = max(1, (PACKED_BYTES // (width * job.chunk * item) - reach0 - 1) // job.stride0 + 1)
     job.bh = min(most, job.y.height)
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
