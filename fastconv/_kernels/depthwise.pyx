@@ -204,7 +204,7 @@ cdef void dense_tiles_4(elem *y, Py_ssize_t ld, const elem *bias, const elem *x,
 # --- strips of columns ----------------------------------------------------------------------------------
 #
 # C vectors go down the rows. R outputs are under way: a row of x is loaded once, C vectors for each of S columns of the
-# kernel, and has its part in all of them; then the oldest is finished. The order of a sum is that of the tiles of images.
+# kernel, and has its part in all of them; then the oldest is finished. A sum's order is that of the tiles of images.
 
 cdef inline void strip(elem *y, Py_ssize_t ld, const Py_ssize_t *at, const elem *x, Py_ssize_t ldx, const elem *w,
                        const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, const char *soon,
@@ -256,8 +256,8 @@ cdef inline void strip(elem *y, Py_ssize_t ld, const Py_ssize_t *at, const elem 
 
 
 cdef inline void strips(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w,
-                        const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon, const int R,
-                        const int S, const int C) noexcept nogil:
+                        const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n,
+                        const char *soon, const int R, const int S, const int C) noexcept nogil:
     """n >= L columns of the output; the last vector overlaps its neighbour."""
     cdef Py_ssize_t j = 0, here
     cdef Py_ssize_t at[COLUMNS]
