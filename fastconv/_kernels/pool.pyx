@@ -12,7 +12,7 @@ cut an axis into parts as equal as can be.
 The channels c, `group` of them, are neighbours in memory and one row of x is a line of width * group elements, so
 vectors lie along the row. Rows of the output are shared among the threads. For each of them, where
 
-- a window is a whole row, or a whole plane in one piece, it is reduced as it lies, with as many more as there are lanes;
+- a window is a whole row, or a whole plane in one piece, it is reduced as it lies, as many at once as there are lanes;
 - a vector is filled by the channels of one pixel (wide), a window is reduced in registers, all of its taps or, where
   that takes more operations, first its rows into a line in L1 and then that line's columns;
 - two or three columns with a stride of 2 are asked for, vectors of a row are reduced, sorted into even and odd
