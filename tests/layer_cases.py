@@ -108,6 +108,23 @@ CASES = [
 ]  # fmt: skip
 
 
+# Every way that depthwise layers go: strips of one to several vectors, narrow planes that are turned, strides and their
+# phases, blocks of rows and columns.
+DEPTHWISE = [
+    *(Case(f"width {w}, {r}x{s}", (1, 2, 9, w), (2, 1, r, s), padding=(r // 2, s // 2), groups=2)
+      for w in (15, 33, 50, 64, 131) for r, s in ((3, 3), (5, 5), (7, 7), (3, 5), (7, 2), (2, 3))),
+    Case("dilation", (2, 3, 23, 40), (3, 1, 3, 3), padding=(3, 2), dilation=(3, 2), groups=3),
+    Case("dilation, no padding", (1, 2, 13, 70), (2, 1, 5, 3), dilation=(2, 1), groups=2),
+    *(Case(f"{c} narrow planes", (2, c, 7, 7), (c, 1, 5, 5), padding=2, groups=c) for c in (17, 33, 150)),
+    Case("tall planes", (1, 18, 300, 5), (18, 1, 3, 3), padding=1, groups=18),
+    *(Case(f"stride {s}, {c} channels", (1, c, 20, 37), (c, 1, 3, 3), s, 1, groups=c, remainder="drop")
+      for s in (2, 3, (1, 2), (2, 1), (5, 4)) for c in (3, 35)),
+    Case("stride 2, wide", (1, 16, 40, 300), (16, 1, 5, 5), 2, 2, groups=16, remainder="drop"),
+    Case("stride beyond the picture", (1, 20, 3, 4), (20, 1, 3, 3), 9, 1, groups=20, remainder="drop"),
+    Case("stride beyond the kernel, dilated", (2, 17, 19, 23), (17, 1, 2, 2), 3, 0, 2, 17, "drop"),
+]
+
+
 def pads_and_count(case):
     """Zeros (before, after) each axis, and outputs along it: from the formula."""
     pads, count = [], []

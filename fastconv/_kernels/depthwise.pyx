@@ -7,7 +7,8 @@
 X is x with zeros around it. There is little to do for each element that is moved, so memory is the limit and two
 ways see to it that nothing else is:
 
-- by planes: a channel is an image, correlated by the tiles of images (tiles.pxd) with columns in the lanes;
+- by planes: a channel is an image, columns in the lanes. Kernels of 3, 5 or 7 rows without strides go down it in
+  strips, others take the tiles of images (tiles.pxd). Meanwhile the plane that is next comes from memory;
 - by lanes, where channels are last in x and y: P pixels x one vector of channels, the weights loaded as vectors,
   P multiply-adds from memory for a load. P pixels go down a block's rows with as many channels as stay in L1, so that
   a line comes from L2 once and not for each row of the window.
@@ -20,18 +21,20 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from fastconv import _machine
 
 from .pictures cimport Pictures, aligned, clear, pack, pictures, unpack, up
-from .tiles cimport LANES, acc_t, correlate_plane, elem, load, madd, store, vec
+from .tiles cimport COLUMNS, LANES, acc_t, correlate_plane, elem, load, madd, splat, store, tap_t, vec, zero
 
 cdef extern from "simd.h" nogil:
+    const int REGISTERS "FC_REGISTERS"
     vec fetch "fc_fetch" (const elem *)
     vec every_second "fc_every_second" (vec, vec, int)
     void prefetch "fc_prefetch" (const void *)
+    void prefetch_far "fc_prefetch_far" (const void *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
 
@@ -42,9 +45,15 @@ cdef enum:
     PANEL = 5                   # weights that it holds
     PANEL_ROWS = 3              # and columns, of a panel of gradients
     PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
+    TURNED_BYTES = 3 << 17      # of a block that is turned and its output: much of L2, so that lines are long
     L1_BYTES = 1 << 15          # that are surely there
     WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
     CHUNK = 64                  # channels that are then packed at a time
+    TALL = 16                   # rows of a block of channels
+    WIDE = 64                   # and columns
+    GRAIN = 1 << 16             # outputs that a thread takes at a time
+    TALLEST = 7                 # rows of a strip's kernel
+    HELD = 9                    # taps of one that registers hold
     SHARE = 1 << 17             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
@@ -52,18 +61,26 @@ cdef enum:
 ctypedef void (*Tiles)(elem *, Py_ssize_t, const elem *, const elem *, Py_ssize_t, Py_ssize_t, const elem *, Py_ssize_t,
                        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
 
-cdef struct Layer:
+ctypedef void (*Strips)(elem *, Py_ssize_t, const elem *, Py_ssize_t, const elem *, const Py_ssize_t *, Py_ssize_t,
+                        elem, Py_ssize_t, Py_ssize_t, const char *) noexcept nogil
+
+cdef struct Layer:              # or a phase of one, see `backward`
     Pictures x, y
+    Pictures whole              # y, or all that it is a phase of
+    int phases                  # of the whole; as many structs lie beside each other
     const elem *w               # [K, R, S] by planes, [R S, C] by lanes
     const elem *bias            # [K]
     elem *dw                    # [K, R S], the gradient of the weight
     Py_ssize_t M, R, S
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
-    bint lanes
+    Py_ssize_t phase0, phase1, apart0, apart1   # the phase, and of how many
+    bint lanes, turned          # by lanes; with channels that are not last in x and y
     Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
-    Py_ssize_t chunk            # channels of a gradient's task
+    Py_ssize_t chunk            # channels of a task that turns them, or of a gradient's
+    Py_ssize_t chunks           # of the first, in a picture
     Tiles dense_tiles
+    Strips strips
     # scratch memory of a thread: where its parts start, in bytes
     Py_ssize_t dealt_at, offset_at, step_at, other_at, sums_at, scratch_bytes
 
@@ -184,11 +201,161 @@ cdef void dense_tiles_4(elem *y, Py_ssize_t ld, const elem *bias, const elem *x,
     dense_tiles(y, ld, bias, x, ldx, ldh, w, ldw, R, S, C, x_ahead, y_ahead, 4)
 
 
+# --- strips of columns ----------------------------------------------------------------------------------
+#
+# C vectors go down the rows. R outputs are under way: a row of x is loaded once, C vectors for each of S columns of the
+# kernel, and has its part in all of them; then the oldest is finished. A sum's order is that of the tiles of images.
+
+cdef inline void strip(elem *y, Py_ssize_t ld, const Py_ssize_t *at, const elem *x, Py_ssize_t ldx, const elem *w,
+                       const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, const char *soon,
+                       const int R, const int S, const int C) noexcept nogil:
+    """y[i, at[c]] = bias + sum_p sum_q w[p, q] x[i + p, at[c] + offset[q]], vectors all   i < rows, c < C
+
+    S columns that are neighbours, or as many as `columns` where S is 0   IN x, w   OUT y   `soon` is asked for
+    """
+    cdef acc_t acc[TALLEST * COLUMNS]
+    cdef tap_t taps[HELD]
+    cdef vec v[COLUMNS]
+    cdef vec one = splat(bias)
+    cdef tap_t t
+    cdef const elem *here
+    cdef Py_ssize_t i, q
+    cdef int r, c, k
+    for r in range(R * C):
+        acc[r] = zero()
+    for k in range(R * S):
+        taps[k] = splat(w[k])
+    for i in range(rows + R - 1):
+        for c in range(C):
+            prefetch_far(soon + c * LANES * <int> sizeof(elem))
+        soon += C * LANES * <int> sizeof(elem)
+        for k in range(S):
+            for c in range(C):
+                v[c] = load(x + at[c] + k)
+            for r in range(R):
+                for c in range(C):
+                    acc[r * C + c] = madd(acc[r * C + c], v[c], taps[(R - 1 - r) * S + k])
+        for q in range(0 if S else columns):
+            here = x + offset[q]
+            for c in range(C):
+                v[c] = load(here + at[c])
+            for r in range(R):
+                t = splat(w[(R - 1 - r) * columns + q])
+                for c in range(C):
+                    acc[r * C + c] = madd(acc[r * C + c], v[c], t)
+        if i >= R - 1:
+            for c in range(C):
+                prefetch(y + 4 * ld + at[c])
+                store(y + at[c], acc[c] + one)
+            y += ld
+        for r in range(R * C - C):
+            acc[r] = acc[r + C]
+        for c in range(C):
+            acc[R * C - C + c] = zero()
+        x += ldx
+
+
+cdef inline void strips(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w,
+                        const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n,
+                        const char *soon, const int R, const int S, const int C) noexcept nogil:
+    """n >= L columns of the output; the last vector overlaps its neighbour."""
+    cdef Py_ssize_t j = 0, here
+    cdef Py_ssize_t at[COLUMNS]
+    cdef int c
+    while j < n:
+        here = min(<Py_ssize_t> C, (n - j + LANES - 1) // LANES)
+        for c in range(C):
+            at[c] = min(j + c * LANES, n - LANES)
+        if here == 1:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, 1)
+        elif here == 2:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, 2 if C > 2 else C)
+        elif here == 3:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, 3 if C > 3 else C)
+        else:
+            strip(y, ld, at, x, ldx, w, offset, columns, bias, rows, soon, R, S, C)
+        soon += (rows + R - 1) * here * LANES * <Py_ssize_t> sizeof(elem)
+        j += here * LANES
+
+
+cdef void strips_3x3(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                     Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 3, 3, COLUMNS)
+
+
+cdef void strips_3(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                   Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 3, 0, COLUMNS)
+
+
+cdef void strips_5(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                   Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 5, 0, COLUMNS)
+
+
+cdef void strips_7(elem *y, Py_ssize_t ld, const elem *x, Py_ssize_t ldx, const elem *w, const Py_ssize_t *offset,
+                   Py_ssize_t columns, elem bias, Py_ssize_t rows, Py_ssize_t n, const char *soon) noexcept nogil:
+    strips(y, ld, x, ldx, w, offset, columns, bias, rows, n, soon, 7, 0, COLUMNS - 1)
+
+
+cdef inline Strips strips_of(const Layer *job) noexcept nogil:
+    """NULL where there are none."""
+    if job.stride0 > 1:
+        return NULL
+    if job.R == 3 and job.S == 3 and job.dilation1 == job.stride1 == 1 and REGISTERS == 32:
+        return strips_3x3
+    if job.R == 3:
+        return strips_3
+    if job.R == 5:
+        return strips_5
+    if job.R == 7:
+        return strips_7
+    return NULL
+
+
 # --- a task ---------------------------------------------------------------------------------------------
 
-cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
+cdef inline void pack_plane(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t row, Py_ssize_t column,
+                            Py_ssize_t height, Py_ssize_t width, elem *to, Py_ssize_t ld) noexcept nogil:
+    """A part of one channel, zeros outside and to the end of each row.
+
+    IN x   OUT to[height, ld], of which `width` count; a vector behind it is written, too
+    """
+    cdef Py_ssize_t low = min(max(-column, 0), width), high = max(min(x.width - column, width), low), j, count
+    cdef Py_ssize_t above = min(max(-row, 0), height), below = max(min(x.height - row, height), above)
+    cdef Py_ssize_t item = sizeof(elem)
+    cdef const char *at = x.at + n * x.sn + channel * x.sc + (row + above) * x.sh + (column + low) * x.sw
+    cdef const elem *line
+    cdef elem *end = to + height * ld
+    cdef vec nothing = splat(0)
+    count = high - low
+    clear(to, above * ld + low)
+    to += above * ld + low
+    for _ in range(below - above):
+        line = <const elem *> at
+        if x.sw == item and count >= LANES:
+            j = 0
+            while j <= count - LANES:
+                store(to + j, load(line + j))
+                j += LANES
+            if j < count:
+                store(to + count - LANES, load(line + count - LANES))
+        else:
+            for j in range(count):
+                to[j] = (<const elem *> (at + j * x.sw))[0]
+        j = count
+        while j < ld:                               # the next row's first zeros, too
+            store(to + j, nothing)
+            j += LANES
+        at += x.sh
+        to += ld
+    if to < end:
+        clear(to, end - to)
+
+
+cdef inline void deal(const elem *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, elem *to,
                       Py_ssize_t phase) noexcept nogil:
-    """Columns by phase: neighbouring outputs read neighbours   IN x[rows, columns]   OUT to[rows, stride, phase]."""
+    """Columns by phase: neighbouring outputs read neighbours   IN x[rows, ld]   OUT to[rows, stride, phase]."""
     cdef Py_ssize_t _i, j, s, first = 0
     cdef vec one, two
     for _i in range(rows):
@@ -202,7 +369,7 @@ cdef inline void deal(const elem *x, Py_ssize_t rows, Py_ssize_t columns, Py_ssi
         for s in range(stride):
             for j in range(first, (columns - s + stride - 1) // stride):
                 to[s * phase + j] = x[j * stride + s]
-        x += columns
+        x += ld
         to += stride * phase
 
 
@@ -214,8 +381,9 @@ cdef inline bint lies_inside(const Layer *job, Py_ssize_t row, Py_ssize_t column
 
 
 cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channel, Py_ssize_t C, Py_ssize_t row0,
-                         Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, char *scratch) noexcept nogil:
-    """Channels of a block of outputs."""
+                         Py_ssize_t column0, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t pitch,
+                         char *scratch) noexcept nogil:
+    """Channels of a block of outputs, in scratch memory in rows of `pitch` pixels if planes are turned."""
     cdef Py_ssize_t i, j, n, m, r, s, c, last, here, ldh, ldw, x_step, x_line, y_step, y_line
     cdef Py_ssize_t below, ldt, some, first, end, item = sizeof(elem)
     cdef Py_ssize_t row = job.start0 + row0 * job.stride0, column = job.start1 + column0 * job.stride1
@@ -230,7 +398,7 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
     cdef elem *at
     cdef elem *to
     cdef bint dense
-    if C == job.y.channels and lies_inside(job, row, column, height, width):
+    if C == job.y.channels and not job.turned and lies_inside(job, row, column, height, width):
         origin = <const elem *> (job.x.at + picture * job.x.sn + row * job.x.sh + column * job.x.sw)
         ldh, ldw = job.x.sh // item, job.x.sw // item
     else:
@@ -242,16 +410,20 @@ cdef void block_of_lanes(const Layer *job, Py_ssize_t picture, Py_ssize_t channe
         for s in range(job.S):
             offset[r * job.S + s] = r * job.dilation0 * ldh + s * job.dilation1 * ldw
     # Pixels of a tile stand in a row, or one above the other in the columns of the rim.
-    n, m = columns, rows
-    x_step, x_line, y_step, y_line = job.stride1 * ldw, job.stride0 * ldh, job.y.sw // item, job.y.sh // item
+    n, m, x_step, x_line = columns, rows, job.stride1 * ldw, job.stride0 * ldh
+    if job.turned:
+        at = <elem *> (scratch + job.other_at) + (job.phase0 * pitch + job.phase1) * C
+        y_step, y_line = job.apart1 * C, job.apart0 * pitch * C
+    else:
+        at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
+        y_step, y_line = job.y.sw // item, job.y.sh // item
     dense = job.stride1 == 1 and job.dilation1 == 1
     if n < MOST and n < m:
         dense = False
         n, m, x_step, x_line, y_step, y_line = m, n, x_line, x_step, y_line, y_step
-    at = <elem *> (job.y.at + picture * job.y.sn + channel * item + row0 * job.y.sh + column0 * job.y.sw)
     w, bias, ldt = job.w + channel, job.bias + channel, job.y.channels
     # A strip of pixels goes down its rows: what is loaded of a row stays in L1 for the windows below.
-    some = max(1, L1_BYTES // ((MOST + job.S) * job.R * LANES * item)) * LANES
+    some = max(1, L1_BYTES // ((MOST + job.S) * max(job.R, 1) * LANES * item)) * LANES
     j = 0
     while j < n:
         if n >= MOST:
@@ -298,8 +470,11 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     cdef Py_ssize_t width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
     cdef Py_ssize_t *offset = <Py_ssize_t *> (scratch + job.offset_at)
     cdef Py_ssize_t *step = <Py_ssize_t *> (scratch + job.step_at)
+    cdef const elem *w = job.w + k * job.R * job.S
     cdef elem bias = job.bias[k]
     cdef const elem *origin
+    cdef const char *at
+    cdef elem *packed
     cdef elem *to
     if job.x.sw == item and job.stride1 == 1 and columns >= LANES and lies_inside(job, row, column, height, width):
         origin = <const elem *> (job.x.at + n * job.x.sn + k // job.M * job.x.sc + row * job.x.sh + column * job.x.sw)
@@ -307,13 +482,14 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     else:
         if columns < LANES:                         # a tile is a vector wide
             width = (LANES - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-        pack(&job.x, n, k // job.M, 1, row, column, height, width, <elem *> scratch)
-        origin = <const elem *> scratch
-        ldh = width
+        ldh = up(width, min(<Py_ssize_t> 2, job.stride1) * LANES)   # whole vectors are dealt, and pixels are aligned
+        packed = <elem *> scratch + (LANES - min(max(-column, 0), width) % LANES) % LANES
+        pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
+        origin = packed
         if job.stride1 > 1:
-            phase = (width + job.stride1 - 1) // job.stride1
+            phase = (ldh + job.stride1 - 1) // job.stride1
+            deal(origin, ldh, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
             ldh = job.stride1 * phase
-            deal(origin, height, width, job.stride1, <elem *> (scratch + job.dealt_at), phase)
             origin = <const elem *> (scratch + job.dealt_at)
     for s in range(job.S):
         offset[s] = s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
@@ -323,14 +499,22 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
     else:
         to = <elem *> (scratch + job.other_at)
         ld = max(columns, LANES)
-    step[0] = 0
-    correlate_plane(to, ld, origin, ldh, job.w + k * job.R * job.S, 1, step, job.R, job.S, offset, job.stride0,
-                    job.dilation0, rows, max(columns, LANES))
-    for i in range(rows):
+    at = job.x.at + n * job.x.sn + k // job.M * job.x.sc + max(row, 0) * job.x.sh
+    if job.strips != NULL:
+        for i in range(min(job.dilation0, rows)):   # rows so far apart are a plane of their own
+            job.strips(to + i * ld, job.dilation0 * ld, origin + i * ldh, job.dilation0 * ldh, w, offset, job.S, bias,
+                       (rows - i + job.dilation0 - 1) // job.dilation0, max(columns, LANES),
+                       at + (job.x.sc if rows == job.y.height else rows * job.x.sh))
+    else:
+        step[0] = 0
+        correlate_plane(to, ld, origin, ldh, w, 1, step, job.R, job.S, offset, job.stride0, job.dilation0, rows,
+                        max(columns, LANES))
         if bias != 0:
-            for j in range(columns):
-                to[i * ld + j] += bias
-        if job.activation:
+            for i in range(rows):
+                for j in range(columns):
+                    to[i * ld + j] += bias
+    if job.activation:
+        for i in range(rows):
             activate(to + i * ld, columns, job.activation)
     if to == <elem *> (scratch + job.other_at):
         for i in range(rows):
@@ -340,7 +524,8 @@ cdef void block_of_plane(const Layer *job, Py_ssize_t n, Py_ssize_t k, Py_ssize_
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
     cdef Py_ssize_t column = number % job.column_blocks * job.bw, columns = min(job.bw, job.y.width - column)
-    cdef Py_ssize_t row, rows, i, j
+    cdef Py_ssize_t row, rows, width, i, j
+    cdef int f
     cdef Py_ssize_t down[4]
     cdef Py_ssize_t across[4]
     number //= job.column_blocks
@@ -350,11 +535,24 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     if not job.lanes:
         block_of_plane(job, number // job.y.channels, number % job.y.channels, row, column, rows, columns, scratch)
         return
+    i = number % job.chunks * job.chunk
+    if job.turned:
+        number //= job.chunks
+        j = channels_from(job, i)
+        columns = min(job.bw * job.apart1, job.whole.width - column * job.apart1)
+        for f in range(job.phases):
+            rows, width = min(job.bh, job[f].y.height - row), min(job.bw, job[f].y.width - column)
+            if rows > 0 and width > 0:
+                block_of_lanes(&job[f], number, i, j, row, column, rows, width, columns, scratch)
+        rows = min(job.bh * job.apart0, job.whole.height - row * job.apart0)
+        unpack(&job.whole, number, i, j, row * job.apart0, column * job.apart1, rows, columns,
+               <elem *> (scratch + job.other_at), j)
+        return
     if job.y.channels * <Py_ssize_t> sizeof(elem) % WAYS == 0:      # pixels would contend for few ways of the cache
         i = 0
         while i < job.y.channels:
             block_of_lanes(job, number, i, min(<Py_ssize_t> CHUNK, job.y.channels - i), row, column, rows, columns,
-                           scratch)
+                           columns, scratch)
             i += CHUNK
         return
     # Only the rim is packed: a whole block is many channels.
@@ -364,7 +562,12 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
         for j in range(3):
             if down[i] < down[i + 1] and across[j] < across[j + 1]:
                 block_of_lanes(job, number, 0, job.y.channels, down[i], across[j], down[i + 1] - down[i],
-                               across[j + 1] - across[j], scratch)
+                               across[j + 1] - across[j], columns, scratch)
+
+
+cdef inline Py_ssize_t channels_from(const Layer *job, Py_ssize_t i) noexcept nogil:
+    """How many a task has that begins with channel i: the last one has what is left."""
+    return job.chunk if i + 2 * job.chunk <= job.y.channels else job.y.channels - i
 
 
 cdef inline void cuts(Py_ssize_t *at, Py_ssize_t first, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stride,
@@ -379,44 +582,112 @@ cdef inline void cuts(Py_ssize_t *at, Py_ssize_t first, Py_ssize_t count, Py_ssi
 
 cdef void lay_out(Layer *job, int workers) noexcept nogil:
     """Chooses the tasks, and the scratch memory they need."""
-    cdef Py_ssize_t item = sizeof(elem), reach0 = (job.R - 1) * job.dilation0, reach1 = (job.S - 1) * job.dilation1
-    cdef Py_ssize_t height, width, C = job.y.channels if job.lanes else 1, most
-    job.pictures = job.x.n if job.lanes else job.x.n * job.y.channels
-    most = 64 if job.lanes else PACKED_BYTES // (2 * (reach0 + job.stride0 + 1) * item * job.stride1) - reach1
-    job.column_blocks = (job.y.width + max(most, 64) - 1) // max(most, 64)
+    cdef Py_ssize_t item = sizeof(elem), reach0 = 0, reach1 = 0, taps = 0, height, width, most
+    cdef Py_ssize_t C = job.y.channels if job.lanes else 1, outputs = job.apart0 * job.apart1
+    cdef int f
+    for f in range(job.phases):
+        reach0 = max(reach0, (job[f].R - 1) * job[f].dilation0)
+        reach1 = max(reach1, (job[f].S - 1) * job[f].dilation1)
+        taps = max(taps, job[f].R * job[f].S)
+    job.chunks = job.chunk = 1
+    if job.turned:
+        height, width = min(job.y.height, TALL // job.apart0 + 1), min(job.y.width, WIDE // job.apart1 + 1)
+        most = (((height - 1) * job.stride0 + reach0 + 1) * ((width - 1) * job.stride1 + reach1 + 1)
+                + height * width * outputs) * item
+        job.chunk = up(max(1, min(<Py_ssize_t> CHUNK, L1_BYTES // most)), LANES)
+        job.chunks = max(1, job.y.channels // job.chunk)
+        C = job.y.channels - (job.chunks - 1) * job.chunk
+    job.pictures = job.x.n * (job.chunks if job.lanes else job.y.channels)
+    most = 0 if job.lanes else PACKED_BYTES // (2 * (reach0 + job.stride0 + 1) * item * job.stride1) - reach1
+    most = max(1, most, WIDE // job.apart1)
+    job.column_blocks = (job.y.width + most - 1) // most
     job.bw = (job.y.width + job.column_blocks - 1) // job.column_blocks
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = (max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
-    most = 16 if job.lanes else max(1, (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1)
+    width = up((max(job.bw, LANES) - 1) * job.stride1 + reach1 + 1,
+               1 if job.lanes else min(<Py_ssize_t> 2, job.stride1) * LANES)
+    if job.turned:
+        most = ((TURNED_BYTES // (C * item) - (reach0 + 1 - job.stride0) * width)
+                // (job.stride0 * width + job.bw * outputs))
+    else:
+        most = TALL if job.lanes else (PACKED_BYTES // (width * item) - reach0 - 1) // job.stride0 + 1
+    most = max(1, most)
     job.row_blocks = (job.y.height + most - 1) // most
-    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and 16 * job.row_blocks < job.y.height:
+    while job.pictures * job.row_blocks * job.column_blocks < 4 * workers and TALL * job.row_blocks < job.y.height:
         job.row_blocks *= 2
     job.bh = (job.y.height + job.row_blocks - 1) // job.row_blocks
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
     height = (job.bh - 1) * job.stride0 + reach0 + 1
-    job.dealt_at = up((height * width * C + LANES) * item, PAGE)
+    job.dealt_at = up((height * width * C + 2 * LANES) * item, PAGE)
     job.offset_at = job.dealt_at + (0 if job.lanes or job.stride1 == 1 else
                                     up((height * (width + job.stride1) + LANES) * item, PAGE))
-    job.step_at = job.offset_at + up(job.R * job.S * sizeof(Py_ssize_t), PAGE)
+    job.step_at = job.offset_at + up(taps * sizeof(Py_ssize_t), PAGE)
     job.other_at = job.step_at + up((job.R + 1) * sizeof(Py_ssize_t), PAGE)
-    job.scratch_bytes = job.other_at + (0 if job.lanes else up(job.bh * max(job.bw, LANES) * item, PAGE))
+    job.scratch_bytes = job.other_at + up((C * job.bh * job.bw * outputs if job.turned else
+                                           0 if job.lanes else job.bh * max(job.bw, LANES)) * item, PAGE)
+    for f in range(1, job.phases):
+        job[f].offset_at, job[f].other_at = job.offset_at, job.other_at
 
 
 cdef void run(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, chunk = max(1, min(GRAIN // (job.bh * job.bw * job.chunk), (last - first) // (4 * workers)))
     if workers == 1:
         for i in range(first, last):
             task(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic",
+                        chunksize=1 if job.lanes and not job.turned else chunk):
             task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
-def by_lanes(cnp.ndarray x not None, cnp.ndarray y not None):
-    """Whether channels are last and many enough to be lanes; the weight must then be (R S, C)."""
-    return (x.strides[1] == sizeof(elem) and y.strides[1] == sizeof(elem) and x.shape[1] == y.shape[1]
-            and x.shape[1] >= LANES and y.strides[2] % <Py_ssize_t> sizeof(elem) == 0
-            and y.strides[3] % <Py_ssize_t> sizeof(elem) == 0)
+def by_lanes(cnp.ndarray x not None, cnp.ndarray y not None, bint strided):
+    """Whether channels are to be lanes; the weight must then be (R S, C)."""
+    cdef Py_ssize_t item = sizeof(elem)
+    if x.shape[1] != y.shape[1] or x.shape[1] < LANES:
+        return False
+    if x.strides[1] == item and y.strides[1] == item:
+        return y.strides[2] % item == 0 and y.strides[3] % item == 0
+    return strided or y.shape[3] <= LANES
+
+
+cdef inline void set_up(Layer *job, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, bint lanes, taps, start,
+                        stride, dilation, int activation):
+    """All but its outputs."""
+    pictures(x, &job.x)
+    job.w, job.bias = <const elem *> cnp.PyArray_DATA(weight), <const elem *> cnp.PyArray_DATA(bias)
+    job.R, job.S = taps
+    job.start0, job.start1 = start
+    job.stride0, job.stride1 = stride
+    job.dilation0, job.dilation1 = dilation
+    job.activation, job.lanes = activation, lanes
+    job.dense_tiles = dense_tiles_3 if job.S % 3 == 0 else dense_tiles_5 if job.S % 5 == 0 else dense_tiles_4
+    job.strips = strips_of(job)
+
+
+cdef start_all(Layer *job, Py_ssize_t work, int workers):
+    """Lays the work out, so many multiply-adds, and does it."""
+    cdef Py_ssize_t tasks, done = 0, end, step
+    cdef char *memory
+    cdef char *scratch
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    lay_out(job, workers)
+    tasks = job.pictures * job.row_blocks * job.column_blocks
+    workers = <int> min(<Py_ssize_t> workers, tasks)
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    if memory == NULL:
+        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+    scratch = aligned(memory)
+    try:
+        step = workers * max(1, STEP // max(1, work // tasks))
+        while done < tasks:
+            end = min(tasks, done + step)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run(job, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(memory)
 
 
 def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias not None, cnp.ndarray y not None,
@@ -433,43 +704,53 @@ def forward(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bia
     workers : threads at most
     """
     cdef Layer job
-    cdef Py_ssize_t tasks, done = 0, end, work, step
-    cdef char *memory
-    cdef char *scratch
-    pictures(x, &job.x)
-    pictures(y, &job.y)
-    job.w, job.bias = <const elem *> cnp.PyArray_DATA(weight), <const elem *> cnp.PyArray_DATA(bias)
-    job.R, job.S = taps
-    job.start0, job.start1 = start
-    job.stride0, job.stride1 = stride
-    job.dilation0, job.dilation1 = dilation
-    job.activation, job.lanes = activation, lanes
-    work = job.y.n * job.y.channels * job.y.height * job.y.width
-    if work == 0:
+    if y.size == 0:
         return
+    set_up(&job, x, weight, bias, lanes, taps, start, stride, dilation, activation)
+    pictures(y, &job.y)
+    job.whole, job.phases = job.y, 1
+    job.phase0 = job.phase1 = 0
+    job.apart0 = job.apart1 = 1
     job.M = job.y.channels // job.x.channels
-    work *= job.R * job.S + 4
-    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
-    job.dense_tiles = dense_tiles_3 if job.S % 3 == 0 else dense_tiles_5 if job.S % 5 == 0 else dense_tiles_4
-    lay_out(&job, workers)
-    tasks = job.pictures * job.row_blocks * job.column_blocks
-    workers = <int> min(<Py_ssize_t> workers, tasks)
-    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
-    if memory == NULL:
-        raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
-    scratch = aligned(memory)
+    job.turned = lanes and not (x.strides[1] == y.strides[1] == sizeof(elem))
+    start_all(&job, y.size * (job.R * job.S + 4), workers)
+
+
+def backward(cnp.ndarray x not None, phases, cnp.ndarray bias not None, cnp.ndarray y not None, count,
+             int activation, int workers):
+    """The layer that goes the other way, by lanes: one without strides for each phase of the outputs.
+
+    x : (N, C, H, W), aligned, native, any strides   IN
+    phases : for each phase of y, row by row, its weight (R S, C), C-contiguous, and its taps, start and dilation   IN
+    bias : (C,), C-contiguous   IN
+    y : (N, C, rows, columns), like x, not overlapping it   OUT
+    count : a pair, how many phases there are along each axis
+    activation, workers : as above
+    """
+    cdef Py_ssize_t work = 0
+    cdef int f, down, across
+    cdef Layer *jobs
+    cdef Layer *job
+    if y.size == 0:
+        return
+    down, across = count
+    jobs = <Layer *> calloc(down * across, sizeof(Layer))
+    if jobs == NULL:
+        raise MemoryError("fastconv: no memory to lay out the work")
     try:
-        step = workers * max(1, STEP // max(1, work // tasks))
-        while done < tasks:
-            end = min(tasks, done + step)
-            if workers > 1:
-                workers = _machine.startable(workers)
-            with nogil:
-                run(&job, done, end, workers, scratch)
-            PyErr_CheckSignals()
-            done = end
+        for f in range(down * across):
+            weight, taps, start, dilation = phases[f]
+            job = jobs + f
+            set_up(job, x, weight, bias, True, taps, start, (1, 1), dilation, activation)
+            pictures(y, &job.whole)
+            job.y, job.phases, job.turned, job.M = job.whole, down * across, True, 1
+            job.apart0, job.apart1, job.phase0, job.phase1 = down, across, f // across, f % across
+            job.y.height = (job.whole.height - job.phase0 + job.apart0 - 1) // job.apart0
+            job.y.width = (job.whole.width - job.phase1 + job.apart1 - 1) // job.apart1
+            work += y.size // (down * across) * (job.R * job.S + 4)
+        start_all(jobs, work, workers)
     finally:
-        free(memory)
+        free(jobs)
 
 
 # --- the gradient of the weight -------------------------------------------------------------------------
@@ -508,11 +789,12 @@ cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *gra
 
 cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
                                 Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
-                                Py_ssize_t x_step, Py_ssize_t grad_step, const int R, const int S) noexcept nogil:
+                                Py_ssize_t x_step, Py_ssize_t grad_step, const char *soon_x, const char *soon_grad,
+                                const int R, const int S) noexcept nogil:
     """sums[r, s] += sum_i sum_t x[s][(i + r apart) x_row + t x_step] grad[i grad_row + t grad_step]   r < R, s < S
 
     A loaded vector of x serves R rows of the kernel; the first and last rows of x, which not all of them see, are left
-    to the tile above.
+    to the tile above. What is needed soon is asked for.
     """
     cdef acc_t acc[PANEL_ROWS * PANEL_ROWS]
     cdef vec g[PANEL_ROWS]
@@ -528,6 +810,10 @@ cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x
         here = grad + i * grad_row
         t = i * x_row
         for _t in range(opaque(length)):
+            prefetch_far(soon_x)
+            prefetch_far(soon_grad)
+            soon_x += LANES * <int> sizeof(elem)
+            soon_grad += LANES * <int> sizeof(elem)
             for r in range(R):
                 g[r] = load(here - r * apart * grad_row)
             for s in range(S):
@@ -552,19 +838,26 @@ cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x
 
 cdef void gradient_panels(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
                           Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
-                          Py_ssize_t x_step, Py_ssize_t grad_step, Py_ssize_t R, Py_ssize_t S) noexcept nogil:
+                          Py_ssize_t x_step, Py_ssize_t grad_step, const char *soon_x, const char *soon_grad,
+                          Py_ssize_t R, Py_ssize_t S) noexcept nogil:
     if R == 3 and S == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 3)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       3, 3)
     elif R == 3 and S == 2:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 2)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       3, 2)
     elif R == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 3, 1)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       3, 1)
     elif S == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 3)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       2, 3)
     elif S == 2:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 2)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       2, 2)
     else:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, 2, 1)
+        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                       2, 1)
 
 
 cdef inline Py_ssize_t dealt(Py_ssize_t n) noexcept nogil:
@@ -583,8 +876,11 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
     cdef elem *grad = <elem *> (scratch + job.other_at)
     cdef elem *sums = <elem *> (scratch + job.sums_at)
     cdef elem *at
+    cdef elem *packed
     cdef const elem *origin
     cdef const elem *pixel[MOST]
+    cdef const char *soon_x
+    cdef const char *soon_grad
     cdef elem total
     memset(sums, 0, (taps + MOST) * vectors * LANES * item)
     for b in range(job.x.n * job.row_blocks * job.column_blocks):
@@ -596,6 +892,17 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
         column = job.start1 + column0 * job.stride1
         height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
         width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
+        soon_x = job.x.at + n * job.x.sn + k // job.M * job.x.sc + max(row, 0) * job.x.sh
+        soon_grad = job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh
+        if row0 + rows < job.y.height:              # the rows below, the next picture, or the next channel
+            soon_x += rows * job.stride0 * job.x.sh
+            soon_grad += rows * job.y.sh
+        elif n + 1 < job.x.n:
+            soon_x += job.x.sn - row0 * job.stride0 * job.x.sh
+            soon_grad += job.y.sn - row0 * job.y.sh
+        else:
+            soon_x += job.x.sc - n * job.x.sn - row0 * job.stride0 * job.x.sh
+            soon_grad += job.y.sc - n * job.y.sn - row0 * job.y.sh
         origin = x
         if job.lanes:
             pack(&job.x, n, k, C, row, column, height, width, x)
@@ -603,18 +910,15 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
             ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
         else:
             wide = up(columns, LANES)               # zeros to the end of the last vector, in both
-            ldh = (wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-            pack(&job.x, n, k // job.M, 1, row, column, height, ldh, x)
-            pack(&job.y, n, k, 1, row0, column0, rows, wide, grad)
-            if column + width < job.x.width:        # else there are zeros already
-                for i in range(height):
-                    clear(x + i * ldh + width, ldh - width)
-            if column0 + columns < job.y.width:
-                for i in range(rows):
-                    clear(grad + i * wide + columns, wide - columns)
+            ldh = up((wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1,
+                     min(<Py_ssize_t> 2, job.stride1) * LANES)
+            packed = x + (LANES - min(max(-column, 0), width) % LANES) % LANES      # and pixels are aligned
+            pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
+            pack_plane(&job.y, n, k, row0, column0, rows, columns, grad, wide)
+            origin = packed
             if job.stride1 > 1:
                 phase = (ldh + job.stride1 - 1) // job.stride1
-                deal(x, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
+                deal(origin, ldh, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
                 origin = <const elem *> (scratch + job.dealt_at)
                 ldh = phase * job.stride1
             x_step, grad_step, length, grad_row = LANES, LANES, wide // LANES, wide
@@ -633,8 +937,8 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
                             pixel[j] += ((s + j) * job.dilation1 % job.stride1 * phase
                                          + (s + j) * job.dilation1 // job.stride1)
                     gradient_panels(sums + (c * (taps + MOST) + r * job.S + s) * LANES, job.S, pixel, grad + c * LANES,
-                                    rows, job.dilation0, x_row, grad_row, length, x_step, grad_step, dealt(job.R - r),
-                                    here)
+                                    rows, job.dilation0, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
+                                    dealt(job.R - r), here)
                     s += here
                 r += dealt(job.R - r)
             if job.stride0 == 1 and job.R > 1:
@@ -679,7 +983,8 @@ cdef void run_gradient(const Layer *job, Py_ssize_t first, Py_ssize_t last, int 
         for i in range(first, last):
             gradient_task(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic",
+                        chunksize=max(1, (last - first) // (8 * workers))):
             gradient_task(job, i, scratch + threadid() * job.scratch_bytes)
 
 
@@ -711,17 +1016,19 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
         return
     job.M = job.y.channels // job.x.channels
     work = job.y.n * job.y.channels * job.y.height * job.y.width * (job.R * job.S + 4)
-    job.chunk = 2 * LANES if lanes else 1
+    job.chunk = 1
+    if lanes:                                       # two cache lines of each pixel, or squares that are turned
+        job.chunk = 2 * LANES if x.strides[1] == item else LANES
     tasks = (job.y.channels + job.chunk - 1) // job.chunk
     reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
     job.bw = min(job.y.width, 256 if lanes else 1024)
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = (up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1
+    width = up((up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, min(<Py_ssize_t> 2, job.stride1) * LANES)
     most = max(1, (PACKED_BYTES // (width * job.chunk * item) - reach0 - 1) // job.stride0 + 1)
     job.bh = min(most, job.y.height)
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
     height = (job.bh - 1) * job.stride0 + reach0 + 1
-    job.dealt_at = up((height * width * job.chunk + LANES) * item, PAGE)
+    job.dealt_at = up((height * width * job.chunk + 2 * LANES) * item, PAGE)
     job.other_at = job.dealt_at + (0 if lanes or job.stride1 == 1 else
                                    up((height * (width + job.stride1) + LANES) * item, PAGE))
     job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)

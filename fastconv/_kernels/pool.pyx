@@ -12,13 +12,14 @@ cut an axis into parts as equal as can be.
 The channels c, `group` of them, are neighbours in memory and one row of x is a line of width * group elements, so
 vectors lie along the row. Rows of the output are shared among the threads. For each of them, where
 
-- a window is a whole row, or a whole plane in one piece, it is reduced as it lies;
+- a window is a whole row, or a whole plane in one piece, it is reduced as it lies, as many at once as there are lanes;
 - a vector is filled by the channels of one pixel (wide), a window is reduced in registers, all of its taps or, where
   that takes more operations, first its rows into a line in L1 and then that line's columns;
 - two or three columns with a stride of 2 are asked for, vectors of a row are reduced, sorted into even and odd
   columns and joined in registers (paired);
 - the stride is 1 or 2, the window's rows go into a line in L1, sorted by phase with a stride of 2, so that what
   neighbouring outputs read are neighbours; the line's ends, which no row reaches, hold what changes nothing (lined);
+- a row is short, as above, but several rows of the output lie side by side in the line (bundled);
 - else, rows go into a line and each output reads its columns there.
 
 A tile is always the same loop over rows and columns of taps, with its accumulators in registers. A tap costs a load
@@ -59,6 +60,8 @@ cdef extern from "simd.h" nogil:
     void store_integers "fc_store_integers" (integer *, mask)
     vec every_second "fc_every_second" (vec, vec, int)
     vec one_later "fc_one_later" (vec, vec)
+    void transpose "fc_transpose" (vec *)
+    const bint TURNS "(sizeof(fc_elem) >= 4 && FC_LANES > 1)"
     elem lowest "fc_lowest" ()
     elem highest "fc_highest" ()
     void prefetch "fc_prefetch" (const void *)
@@ -95,6 +98,9 @@ cdef struct Job:
     # the layout
     bint wide, direct           # see above; direct: all taps at once
     bint lined, paired, whole
+    Py_ssize_t bundle, pitch_of_row     # rows of the output in a line, and what each takes of it; bundle is 0 elsewhere
+    const char *x_end           # behind the last element: what lies before it can be read
+    bint gapless                # whether rows of the output follow one another
     Py_ssize_t *offset          # of a column tap in the line, or in a row
     Py_ssize_t parcels, grain   # of so many rows of the output
     Py_ssize_t block, blocks    # and so many columns
@@ -217,13 +223,16 @@ cdef inline elem one(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize_t 
     return one_sum(x, ld, taps0, step, taps1)
 
 
-cdef inline elem whole_plane(const elem *x, Py_ssize_t n, const int OP) noexcept nogil:
-    """op over n elements that are neighbours, lane by lane, then over the lanes and the rest   IN x."""
+cdef inline vec whole_plane(const elem *x, Py_ssize_t n, const integer *masks, bint beyond,
+                            const int OP) noexcept nogil:
+    """op over n elements that are neighbours, lane by lane.
+
+    IN x, and with `beyond` the rest of the last vector; masks: L that are set, then L that are not
+    """
     cdef int LINE_OP = SUM if OP == SQUARES else OP
-    cdef vec a = splat(nothing(OP)), b = a
-    cdef elem lanes[LANES]
-    cdef elem acc
-    cdef Py_ssize_t i = 0, e, half = LANES // 2
+    cdef vec a = splat(nothing(OP)), b = a, none = a
+    cdef elem rest[LANES]
+    cdef Py_ssize_t i = 0, e
     while n - i >= 2 * LANES:
         prefetch(<const char *> (x + i) + AHEAD)
         prefetch(<const char *> (x + i + LANES) + AHEAD)
@@ -233,15 +242,26 @@ cdef inline elem whole_plane(const elem *x, Py_ssize_t n, const int OP) noexcept
     if n - i >= LANES:
         a = fold(a, term(x + i, OP), OP)
         i += LANES
-    store(lanes, fold(a, b, LINE_OP))
+    if i < n and beyond:
+        b = fold(b, pick(load_integers(masks + LANES - (n - i)), term(x + i, OP), none), OP)
+    elif i < n:
+        store(rest, none)
+        for e in range(n - i):
+            rest[e] = x[i + e]
+        b = fold(b, term(rest, OP), OP)
+    return fold(a, b, LINE_OP)
+
+
+cdef inline elem over_lanes(vec v, const int OP) noexcept nogil:
+    """op over the lanes: the first half with the second, again and again."""
+    cdef elem lanes[LANES]
+    cdef Py_ssize_t e, half = LANES // 2
+    store(lanes, v)
     while half > 0:
         for e in range(half):
-            lanes[e] = fold1(lanes[e], lanes[e + half], LINE_OP)
+            lanes[e] = fold1(lanes[e], lanes[e + half], OP)
         half //= 2
-    acc = lanes[0]
-    for i in range(i, n):
-        acc = fold1(acc, x[i], OP)
-    return acc
+    return lanes[0]
 
 
 cdef inline void split_tile(elem *even, elem *odd, const char *x, Py_ssize_t ld, Py_ssize_t taps,
@@ -480,9 +500,7 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
             to = <elem *> (scratch + job.staging_at) if staged else out
             if divided:
                 height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
-            if job.whole:
-                to[0] = whole_plane(<const elem *> at, row.taps * job.columns.size, OP)
-            elif job.paired:
+            if job.paired:
                 pairs(to, at, ld, row.taps, job.columns.kernel, p.low > 0, p.n, OP)
             else:
                 if job.lines == 2:
@@ -510,6 +528,167 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
                 finish(out, to, counts, height, p.n, divided, rooted)
         i = 0
         plane += 1
+
+
+cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, const int OP) noexcept nogil:
+    """Windows that are whole rows or planes: as many as a vector has lanes are reduced, then over the lanes at once."""
+    cdef Parcel p = parcel_at(job, number)
+    cdef Py_ssize_t row0 = p.row, rows, g, n, plane = p.row // job.rows.output, i = p.row % job.rows.output
+    cdef Py_ssize_t to_plane = plane, to = i, item = sizeof(elem), vector = LANES * sizeof(elem)
+    cdef int LINE_OP = SUM if OP == SQUARES else OP, e, half
+    cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
+    cdef bint rooted = FLOATING and OP == SQUARES and job.finish == ROOT
+    cdef Window row = place(&job.rows, i)
+    cdef const char *x = x_plane(job, plane, &p)
+    cdef const char *at
+    cdef elem *out = out_row(job, plane, i, &p)
+    cdef elem sums[LANES]
+    cdef elem heights[LANES]
+    cdef elem width = <elem> count(&job.columns, job.finish, 0) if divided else 1
+    cdef integer masks[2 * LANES]
+    cdef vec v[LANES]
+    for e in range(LANES):
+        masks[e], masks[e + LANES], heights[e] = -1, 0, 1
+        v[e] = splat(nothing(OP))
+    while row0 < p.end:
+        rows = min(<Py_ssize_t> LANES, p.end - row0)
+        for g in range(rows):
+            at = x + row.first * job.xr
+            n = row.taps * job.columns.size
+            v[g] = whole_plane(<const elem *> at, n, masks, at + n * item + vector <= job.x_end, OP)
+            if divided:
+                heights[g] = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+            i += 1
+            if i == job.rows.output:
+                i = 0
+                plane += 1
+                x = x + job.xb1 if plane % job.batch > 0 else x_plane(job, plane, &p)
+            if job.rows.output > 1:
+                row = place(&job.rows, i)
+        if TURNS:
+            transpose(v)
+            half = LANES // 2
+            while half > 0:
+                for e in range(half):
+                    v[e] = fold(v[e], v[e + half], LINE_OP)
+                half //= 2
+            store(sums, v[0])
+        else:
+            for g in range(rows):
+                sums[g] = over_lanes(v[g], LINE_OP)
+        if job.gapless:
+            finish(out, sums, heights, width, rows, divided, rooted)
+            out += rows
+        for g in range(0 if job.gapless else rows):
+            finish(out_row(job, to_plane, to, &p), sums + g, heights + g, width, 1, divided, rooted)
+            to += 1
+            if to == job.rows.output:
+                to = 0
+                to_plane += 1
+        row0 += rows
+
+
+cdef inline void short_row(elem *even, elem *odd, const char *x, Py_ssize_t ld, Py_ssize_t taps, Py_ssize_t n,
+                           const integer *inside, bint by_phase, bint beyond, const int OP) noexcept nogil:
+    """A column of rows of n elements becomes a line, or two of them by phase; whole vectors, with nothing behind n.
+
+    IN x, and with `beyond` what lies behind it; inside: masks of the elements   OUT even, odd
+    """
+    cdef Py_ssize_t i = 0, p, item = sizeof(elem)
+    cdef vec a, b, none = splat(nothing(OP))
+    cdef elem value
+    cdef const elem *at
+    if not beyond:
+        for i in range(n):
+            value = one(x + i * item, ld, taps, 0, 1, OP)
+            if by_phase:
+                (odd if i % 2 else even)[i // 2] = value
+            else:
+                even[i] = value
+        return
+    while i < n:
+        a = b = none
+        prefetch(x + i * item + AHEAD)
+        for p in range(taps):
+            at = <const elem *> (x + p * ld) + i
+            a = fold(a, term(at, OP), OP)
+            if by_phase:
+                b = fold(b, term(at + LANES, OP), OP)
+        a = pick(load_integers(inside + i), a, none)
+        if by_phase:
+            b = pick(load_integers(inside + i + LANES), b, none)
+            store(even + i // 2, every_second(a, b, 0))
+            store(odd + i // 2, every_second(a, b, 1))
+            i += 2 * LANES
+        else:
+            store(even + i, a)
+            i += LANES
+
+
+cdef inline void bundle_parcel(const Job *job, Py_ssize_t number, char *scratch, const int OP) noexcept nogil:
+    """Short rows: several of the output lie in the line, with nothing between them, and are reduced across at once."""
+    cdef Parcel p = parcel_at(job, number)
+    cdef Py_ssize_t ld = job.rows.step * job.xr, item = sizeof(elem), n = p.n, inside = p.high - p.low
+    cdef Py_ssize_t row0 = p.row, rows, g, e, plane, i, to_plane, to, pitch = job.pitch_of_row
+    cdef Py_ssize_t reach = up(inside, job.lines * LANES) * item
+    cdef int LINE_OP = SUM if OP == SQUARES else OP
+    cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
+    cdef bint rooted = FLOATING and OP == SQUARES and job.finish == ROOT
+    cdef Window row
+    cdef vec v
+    cdef elem height = 0
+    cdef const char *x
+    cdef const char *at
+    cdef elem *line = <elem *> scratch
+    cdef elem *even = line + p.low // job.lines
+    cdef elem *odd = even + job.ld
+    cdef elem *sums = <elem *> (scratch + job.staging_at)
+    cdef elem *counts = <elem *> (scratch + job.numbers_at)
+    cdef integer *masks = <integer *> (counts + up(n, LANES))
+    cdef elem *out
+    if job.lines == 2 and p.low % 2:
+        even, odd = odd, even + 1
+    for e in range(job.lines * job.ld):
+        line[e] = nothing(LINE_OP)
+    for e in range(up(n, LANES)):
+        counts[e] = <elem> count(&job.columns, job.finish, min(e, n - 1)) if divided else 1
+    for e in range(reach // item):
+        masks[e] = -1 if e < inside else 0
+    plane, i = p.row // job.rows.output, p.row % job.rows.output
+    x = x_plane(job, plane, &p)
+    while row0 < p.end:
+        rows = min(job.bundle, p.end - row0)
+        to_plane, to = plane, i
+        for g in range(rows):
+            row = place(&job.rows, i)
+            at = x + row.first * job.xr
+            short_row(even + g * pitch, odd + g * pitch, at, ld, row.taps, inside, masks, job.lines == 2,
+                      at + (row.taps - 1) * ld + reach <= job.x_end and at + reach <= job.x_end, OP)
+            i += 1
+            if i == job.rows.output:
+                i = 0
+                plane += 1
+                x = x_plane(job, plane, &p)
+        across(sums, line, job.offset, job.columns.kernel, 0, max((rows - 1) * pitch + n, LANES), LINE_OP)
+        out = out_row(job, to_plane, to, &p)
+        for g in range(rows):
+            if divided:
+                height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, to)
+            if rooted or not job.gapless or (p.end - row0 - g) * n < up(n, LANES):
+                finish(out, sums + g * pitch, counts, height, n, divided, rooted)
+            else:                                   # into the next row, which comes after
+                e = 0
+                while e < n:
+                    v = load(sums + g * pitch + e)
+                    store(out + e, v / (splat(height) * load(counts + e)) if divided else v)
+                    e += LANES
+            to += 1
+            out = <elem *> (<char *> out + job.orow)
+            if to == job.rows.output:
+                to = 0
+                to_plane += 1
+                out = out_row(job, to_plane, to, &p)
+        row0 += rows
 
 
 # --- with indices ---------------------------------------------------------------------------------------
@@ -627,6 +806,12 @@ cdef inline void index_parcel(const Job *job, Py_ssize_t number, char *scratch, 
                                    integers(<integer> k), integers(<integer> k), <integer> below_it, <integer> right,
                                    LANES, OP)
                         e += LANES
+                    elif (at + e * item + (row.taps - 1) * ld + (job.offset[column.taps - 1] + LANES) * item
+                          <= job.x_end and at + (e + LANES) * item <= job.x_end):
+                        index_tile(out + e, index + e, at + e * item, ld, row.taps, job.offset, column.taps,
+                                   integers(<integer> k), integers(<integer> k), <integer> below_it, <integer> right,
+                                   min(job.group - e, LANES), OP)
+                        e += LANES
                     else:
                         index_one(out + e, index + e, at + e * item, ld, row.taps, right * job.group, column.taps, k,
                                   below_it, right, OP)
@@ -667,6 +852,42 @@ cdef void squares_parcel(const Job *job, Py_ssize_t number, char *scratch) noexc
         pool_parcel(job, number, scratch, SQUARES)
 
 
+cdef void max_whole(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    whole_parcel(job, number, scratch, MAX)
+
+
+cdef void min_whole(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    whole_parcel(job, number, scratch, MIN)
+
+
+cdef void sum_whole(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if summed():
+        whole_parcel(job, number, scratch, SUM)
+
+
+cdef void squares_whole(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if FLOATING:
+        whole_parcel(job, number, scratch, SQUARES)
+
+
+cdef void max_bundle(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    bundle_parcel(job, number, scratch, MAX)
+
+
+cdef void min_bundle(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    bundle_parcel(job, number, scratch, MIN)
+
+
+cdef void sum_bundle(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if summed():
+        bundle_parcel(job, number, scratch, SUM)
+
+
+cdef void squares_bundle(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if FLOATING:
+        bundle_parcel(job, number, scratch, SQUARES)
+
+
 cdef void max_index_parcel(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
     if indexed():
         index_parcel(job, number, scratch, MAX)
@@ -677,9 +898,13 @@ cdef void min_index_parcel(const Job *job, Py_ssize_t number, char *scratch) noe
         index_parcel(job, number, scratch, MIN)
 
 
-cdef inline Work work_of(int op, bint indices) noexcept nogil:
-    if indices:
+cdef inline Work work_of(const Job *job, int op) noexcept nogil:
+    if job.index != NULL:
         return max_index_parcel if op == MAX else min_index_parcel
+    if job.whole:
+        return max_whole if op == MAX else min_whole if op == MIN else sum_whole if op == SUM else squares_whole
+    if job.bundle > 0:
+        return max_bundle if op == MAX else min_bundle if op == MIN else sum_bundle if op == SUM else squares_bundle
     return max_parcel if op == MAX else min_parcel if op == MIN else sum_parcel if op == SUM else squares_parcel
 
 
@@ -710,11 +935,24 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
     job.whole = (job.group == 1 and job.index == NULL and sees_all(columns)
                  and (rows.kernel == 1 or (sees_all(rows) and job.xr == columns.size * item)))
 
+    job.gapless = (job.orow == columns.output * job.group * item and job.ob1 == rows.output * job.orow
+                   and (job.planes == job.batch or job.ob0 == job.batch * job.ob1))
+    job.x_end = (job.x + max(job.planes // job.batch - 1, 0) * max(job.xb0, 0) + (job.batch - 1) * max(job.xb1, 0)
+                 + (rows.size - 1) * max(job.xr, 0) + columns.size * job.group * item)
+    job.bundle = 0
+    if (job.lined and job.group == 1 and job.index == NULL and not job.paired and not job.whole
+            and columns.output < 2 * LANES):
+        job.pitch_of_row = ((columns.output - 1) * stride + span - 1) // job.lines + 1
+        job.bundle = LINE_BYTES // (item * job.lines * job.pitch_of_row)
+        job.bundle = min(max(job.bundle, 1), job.planes * rows.output)
+
     job.block = columns.output
-    if job.lined or not job.direct:     # what lies between two blocks is done twice: not too much of it
+    if job.bundle == 0 and (job.lined or not job.direct):   # what lies between two blocks is done twice
         job.block = min(max(LINE_BYTES // (item * job.group * stride * held), 2 * span // stride, 2 * LANES), job.block)
     job.blocks = (columns.output + job.block - 1) // job.block
-    if job.lined:
+    if job.bundle > 0:
+        job.ld = up(job.bundle * job.pitch_of_row, LANES) + 2 * LANES
+    elif job.lined:
         job.ld = up(job.block * job.group, LANES) + up(span * job.group, LANES)
     else:
         job.ld = min(columns.size, (job.block - 1) * stride + span + job.block) * job.group
@@ -727,7 +965,7 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
     job.numbers_at = job.staging_at
     job.scratch_bytes = job.numbers_at
     if not job.wide:        # the numbers are indices, or counts that divide
-        q = up(job.block * job.group, LANES)
+        q = up(max(job.block * job.group, job.bundle * job.pitch_of_row), LANES) + (4 * LANES if job.bundle > 0 else 0)
         job.numbers_at = job.staging_at + up(q * item, CACHE_LINE)
         job.scratch_bytes = job.numbers_at + up(2 * q * max(item, <Py_ssize_t> sizeof(integer)), CACHE_LINE)
 
@@ -782,12 +1020,15 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
     work = job.planes * job.rows.output * job.columns.output * group
     if work == 0:
         return
-    work *= job.rows.kernel + job.columns.kernel
+    if sees_all(&job.columns):
+        work *= job.rows.kernel * job.columns.kernel
+    else:                                           # rows first, then columns
+        work *= job.rows.kernel + job.columns.kernel
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
-    todo = work_of(op, job.index != NULL)
     try:
         if not lay_out(&job, workers):
             raise MemoryError("fastconv: no memory to lay out the work")
+        todo = work_of(&job, op)
         workers = <int> min(<Py_ssize_t> workers, job.parcels)
         scratch = <char *> malloc(max(workers * job.scratch_bytes, 1))
         if scratch == NULL:
@@ -825,7 +1066,7 @@ cdef int quick(const char *x, char *out, char *index, int op, const Axis *rows, 
     if lay_out(&job, 1):
         scratch = <char *> malloc(max(job.scratch_bytes, 1))
         if scratch != NULL:
-            run(&job, work_of(op, index != NULL), 0, job.parcels, 1, scratch)
+            run(&job, work_of(&job, op), 0, job.parcels, 1, scratch)
             free(scratch)
             status = 0
         free(job.offset)

@@ -10,7 +10,8 @@ plane is done by one thread, in the order of the values.
 `spread`, after a sum, whose adjoint it is: out[b, h, t, c] is the sum of grad[b, i, j, c] / divisor(i, j) over the
 windows (i, j) that have seen (h, t). Blocks of the result are shared among the threads. For each row i of windows that
 reaches into a block its columns are spread on a line in L1, tap by tap, and the line is added to each of its rows.
-Every sum runs over i, then over column taps and j, however the result is cut.
+Every sum runs over i, then over column taps and j, however the result is cut. Small planes without interleaved
+channels are turned, as many as a vector has lanes, and spread at once.
 """
 from cython.parallel cimport prange, threadid
 
@@ -22,7 +23,8 @@ from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .tiles cimport elem
+from .pictures cimport Pictures, aligned, pack_lanes, pictures, unpack
+from .tiles cimport LANES, elem, load, splat, store
 from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
 
 cdef enum:
@@ -31,6 +33,8 @@ cdef enum:
     GRAIN = 1 << 16             # elements that a thread takes at a time
     FEWEST = 4                  # times that each thread takes some, so that none waits long for another
     SHARE = 1 << 15             # elements below which another thread is not worth waking
+    CACHE_LINE = 64
+    TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
     STEP = 1 << 28              # elements of each thread between two looks for Ctrl-C
 
 
@@ -156,6 +160,8 @@ cdef struct Spread:
     const elem *counts          # of each column, what divides on its behalf; NULL: nothing does
     Py_ssize_t height, tall     # rows of a block, blocks in a column of them
     Py_ssize_t width, wide      # columns of a block, blocks in a row of them
+    bint turned
+    Pictures from_, to          # then, the same arrays
 
 
 cdef inline void reaching(const Axis *axis, Py_ssize_t low, Py_ssize_t high, Py_ssize_t *first,
@@ -241,10 +247,60 @@ cdef void spread_block(const Spread *job, Py_ssize_t number, elem *line, elem *s
                     row[e] += line[e]
 
 
+cdef inline void add(elem *to, const elem *at) noexcept nogil:
+    store(to, load(to) + load(at))
+
+
+cdef void spread_turned(const Spread *job, Py_ssize_t number, elem *scratch) noexcept nogil:
+    """As many planes as a vector has lanes   IN grad   OUT out   TEMP scratch."""
+    cdef const Axis *axis = &job.columns
+    cdef Py_ssize_t chunks = (job.to.channels + LANES - 1) // LANES, n = number // chunks, c = number % chunks * LANES
+    cdef Py_ssize_t C = min(<Py_ssize_t> LANES, job.to.channels - c), i, j, p, q, t, first, last
+    cdef Py_ssize_t columns = axis.output, width = axis.size
+    cdef elem *out = scratch
+    cdef elem *line = out + job.rows.size * width * LANES
+    cdef elem *grad = line + width * LANES
+    cdef elem *row
+    cdef elem over
+    cdef Window down, across
+    pack_lanes(&job.from_, n, c, C, LANES, 0, 0, job.rows.output, columns, grad)
+    memset(out, 0, job.rows.size * width * LANES * sizeof(elem))
+    for i in range(job.rows.output):
+        down = place(&job.rows, i)
+        if job.counts != NULL:
+            over = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+            for j in range(columns):
+                store(grad + j * LANES, load(grad + j * LANES) / splat(over * job.counts[j]))
+        memset(line, 0, width * LANES * sizeof(elem))
+        if axis.stride == 0:
+            for j in range(columns):
+                across = place(axis, j)
+                for t in range(across.first, across.first + across.taps):
+                    add(line + t * LANES, grad + j * LANES)
+        for q in range(axis.kernel if axis.stride > 0 else 0):
+            t = axis.start + q * axis.step              # of window 0; windows first .. last-1 have theirs inside
+            first = (axis.stride - 1 - t) // axis.stride if t < 0 else 0
+            last = min((width - 1 - t) // axis.stride + 1 if t < width else 0, columns)
+            for j in range(first, last):
+                add(line + (t + j * axis.stride) * LANES, grad + j * LANES)
+        for p in range(down.taps):
+            row = out + (down.first + p * job.rows.step) * width * LANES
+            for t in range(width):
+                add(row + t * LANES, line + t * LANES)
+        grad += columns * LANES
+    unpack(&job.to, n, c, C, 0, 0, job.rows.size, width, out, LANES)
+
+
 cdef void run_spread(const Spread *job, Py_ssize_t first, Py_ssize_t last, int workers, elem *scratch,
                      Py_ssize_t apart, Py_ssize_t line, Py_ssize_t chunk) noexcept nogil:
     cdef Py_ssize_t i
-    if workers == 1:
+    if job.turned and workers == 1:
+        for i in range(first, last):
+            spread_turned(job, i, scratch)
+    elif job.turned:
+        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
+            spread_turned(job, i, scratch + threadid() * apart)
+    elif workers == 1:
         for i in range(first, last):
             spread_block(job, i, scratch, scratch + line)
     else:
@@ -265,6 +321,7 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
     """
     cdef Spread job
     cdef Py_ssize_t planes, work, blocks, done = 0, leap, end, line, apart, stride, j
+    cdef char *memory
     cdef elem *scratch
     cdef elem *counts
     job.rows, job.columns = axis_of(rows), axis_of(columns)
@@ -287,10 +344,21 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
     apart = line + (job.width + job.columns.kernel * job.columns.step) // stride * group + 4 * group
     if job.columns.stride == 0:
         apart = line + min(job.columns.output, job.width * job.columns.output // job.columns.size + 4) * group
+    j = (job.rows.size + 1) * job.columns.size + job.rows.output * job.columns.output
+    job.turned = 1 < LANES <= 2 * planes and group == 1 and j * LANES * <Py_ssize_t> sizeof(elem) <= TURNED_BYTES
+    if job.turned:
+        pictures(grad, &job.from_)
+        pictures(out, &job.to)
+        if job.gb0 == job.batch * job.gb1 and job.ob0 == job.batch * job.ob1:      # a batch is so many planes more
+            job.from_.channels = job.to.channels = planes
+            job.from_.n = job.to.n = 1
+        blocks = job.to.n * ((job.to.channels + LANES - 1) // LANES)
+        apart = j * LANES
     workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
-    scratch = <elem *> malloc((workers * apart + job.columns.output) * sizeof(elem))
-    if scratch == NULL:
+    memory = <char *> malloc((workers * apart + job.columns.output + 2 * LANES) * sizeof(elem) + CACHE_LINE)
+    if memory == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {apart * sizeof(elem)} bytes of scratch")
+    scratch = <elem *> aligned(memory)
     counts = scratch + workers * apart
     for j in range(job.columns.output):
         counts[j] = <elem> count(&job.columns, job.finish, j)
@@ -306,4 +374,4 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)

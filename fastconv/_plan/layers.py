@@ -25,6 +25,7 @@ Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
 _KERNELS = ("f32", "f64")
+_PHASES = 16  # of a depthwise layer that goes the other way, which are done at once: together they stay in the caches
 ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}  # as in _kernels/simd.h
 
 
@@ -107,7 +108,8 @@ def grad_weight(
     weight = np.empty(shape, x.dtype)
     if _depthwise(shape, groups):
         kernel = _runtime.kernel(str(name), "depthwise")
-        kernel.gradient(x, grad, weight, kernel.by_lanes(x, grad), shape[2:], start, stride, dilation, threads)
+        lanes = kernel.by_lanes(x, grad, stride != (1, 1))
+        kernel.gradient(x, grad, weight, lanes, shape[2:], start, stride, dilation, threads)
     else:
         _runtime.kernel(str(name), "layer").gradient(x, grad, weight, start, stride, dilation, groups, threads)
     return weight
@@ -128,15 +130,24 @@ def _reversed(
     y, to = _room((n, channels, height, width), grad.dtype, channels_last, out, grad, weight)
     x = _planes(to, channels_last)
     turned = _grouped(weight, groups).swapaxes(1, 2)
-    for i in range(min(stride[0], height)):
-        for j in range(min(stride[1], width)):
-            (rows, first0, apart0), (columns, first1, apart1) = (
-                _phase(at, *axis) for at, axis in ((i, (start[0], weight.shape[2], stride[0], dilation[0])),
-                                                   (j, (start[1], weight.shape[3], stride[1], dilation[1])))
-            )  # fmt: skip
-            phase = x[:, :, i :: stride[0], j :: stride[1]]
-            _sum(grad, turned[..., rows, columns], bias, phase, (first0, first1), (1, 1), (apart0, apart1), groups,
-                 activation, threads)
+    down, across = min(stride[0], height), min(stride[1], width)  # phases along each axis
+    phases = [
+        (turned[..., rows, columns], (first0, first1), (apart0, apart1))
+        for rows, first0, apart0 in (_phase(i, start[0], weight.shape[2], stride[0], dilation[0])
+                                     for i in range(down))
+        for columns, first1, apart1 in (_phase(j, start[1], weight.shape[3], stride[1], dilation[1])
+                                        for j in range(across))
+    ]  # fmt: skip
+    if _depthwise(weight.shape, groups) and 1 < len(phases) <= _PHASES:
+        kernel = _runtime.kernel(str(kernel_name(grad.dtype)), "depthwise")
+        if x.strides[1] != x.itemsize and kernel.by_lanes(grad, x, True):
+            bias = np.zeros(channels, grad.dtype) if bias is None else np.ascontiguousarray(bias, grad.dtype)
+            lanes = [(np.ascontiguousarray(w.reshape(channels, -1).T), w.shape[3:], *where) for w, *where in phases]
+            kernel.backward(grad, lanes, bias, x, (down, across), ACTIVATION_CODES[activation], threads)
+            return _handed(to, y)
+    for phase, (w, first, apart) in enumerate(phases):
+        part = x[:, :, phase // across :: stride[0], phase % across :: stride[1]]
+        _sum(grad, w, bias, part, first, (1, 1), apart, groups, activation, threads)
     return _handed(to, y)
 
 
@@ -171,7 +182,7 @@ def _sum(
     if groups > 1 and grouped.shape[2] == 1:
         kernel = _runtime.kernel(name, "depthwise")
         rows = grouped.reshape(y.shape[1], *taps)
-        lanes = kernel.by_lanes(x, y)
+        lanes = kernel.by_lanes(x, y, stride != (1, 1))
         if lanes:
             rows = rows.reshape(len(rows), -1).T
         bias = np.zeros(y.shape[1], dtype) if bias is None else np.ascontiguousarray(bias, dtype)

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from helpers import ALL_DTYPES, layouts, name, same, small
-from layer_cases import CASES, Case, by_scipy, cast
+from layer_cases import CASES, DEPTHWISE, Case, by_scipy, cast
 
 from fastconv import ShapeError, nn
 from fastconv.nn import conv2d, conv_transpose2d, grad
@@ -35,6 +35,28 @@ def test_adjoint(case, dtype, rng):
             assert (to_input.dtype, to_weight.dtype) == (x.dtype, x.dtype)
             assert (to_input.astype("i8") * laid(x, layout).astype("i8")).sum() == total
             assert (to_weight.astype("i8") * weight.astype("i8")).sum() == total
+
+
+@pytest.mark.parametrize("case", DEPTHWISE, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_depthwise_layers_both_ways(case, dtype, rng):
+    x, weight, bias = case.draw(rng, dtype, 2)
+    y = by_scipy(case, x, weight)
+    g = small(rng, y.shape, dtype, 2)
+    bias = bias[: len(weight)]
+    for layout, workers in (("NCHW", 1), ("NCHW", 2), ("NHWC", 2)):
+        options = case.options | {"layout": layout, "workers": workers}
+        relu = np.maximum(y + bias[:, None, None], 0)
+        same(conv2d(laid(x, layout), weight, bias, activation="relu", **options), laid(relu, layout))
+        to_input = grad.conv2d_input(laid(x, layout).shape, weight, laid(g, layout), **options)
+        to_weight = grad.conv2d_weight(laid(x, layout), weight.shape, laid(g, layout), **options)
+        if layout == "NCHW" and workers == 1:
+            # each plane for itself: <A x, g> = <x, A' g>
+            assert ((to_input * x).sum((2, 3)) == (y * g).sum((2, 3))).all()
+            assert ((to_weight * weight).sum((1, 2, 3)) == (y * g).sum((0, 2, 3))).all()
+            first = to_input, to_weight
+        same(to_input, laid(first[0], layout))
+        same(to_weight, first[1])
 
 
 @EVERY_CASE

@@ -277,6 +277,22 @@ def test_any_number_of_workers_gives_the_same_bits(dtype, rng):
         same(nn.lp_pool2d(x, 3, 3, 2, **options, workers=3), nn.lp_pool2d(x, 3, 3, 2, **options, workers=1))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "i8"])
+def test_small_planes_and_whole_ones(dtype, rng):
+    """Short rows and whole planes, of arrays that end where they end and of views with gaps."""
+    for h, w in ((1, 1), (3, 5), (7, 7), (8, 16), (14, 14), (5, 33), (28, 28)):
+        full = small(rng, (3, 23, h, w), dtype, 50)
+        for x in (full, np.pad(full, ((0, 0), (0, 1), (0, 1), (0, 3)))[:, :-1, :-1, :-3]):
+            for planes in (x, x[-1:, -1:]):
+                same(nn.adaptive_max_pool2d(planes, 1), planes.max((2, 3), keepdims=True))
+                same(nn.sum_pool2d(planes, (h, w)), planes.sum((2, 3), keepdims=True))
+                same(nn.min_pool2d(planes, (1, w)), planes.min(3, keepdims=True))
+                for workers in (1, 3):
+                    found = nn.max_pool2d(planes, 2, 2, remainder="pad", workers=workers)
+                    outside = np.pad(planes, ((0, 0), (0, 0), (0, h % 2), (0, w % 2)), "edge")
+                    same(found, outside.reshape(*planes.shape[:2], -(-h // 2), 2, -(-w // 2), 2).max((3, 5)))
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_averages_stay_within_the_bound_of_the_sum(dtype, rng):
     x = rng.standard_normal((2, 5, 64, 70)).astype(dtype)
