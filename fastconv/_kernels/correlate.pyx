@@ -376,7 +376,7 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
     cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
     cdef Py_ssize_t item = sizeof(elem), tile = tile_rows(job.kh)
-    cdef Py_ssize_t strip = strip_columns(job.kh), unit = strip if strip > 0 else LANES
+    cdef Py_ssize_t strip = strip_columns(job.kh, job.kw), unit = strip if strip > 0 else LANES
     job.row_cuts = job.column_cuts = job.offset = NULL
     if job.outer or job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True

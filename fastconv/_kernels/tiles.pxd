@@ -408,15 +408,20 @@ cdef inline void strip_parts(elem *out, const elem *x, const Plane *k, const ele
         x += k.step[s]
 
 
-cdef inline Py_ssize_t strip_columns(Py_ssize_t kh) noexcept nogil:
-    """Columns of a strip for kernels of kh rows; 0: they have none."""
-    return STRIP(part(kh)) * LANES if STRIP_ROWS > 0 and kh >= 5 else 0
+cdef inline Py_ssize_t strip_columns(Py_ssize_t kh, Py_ssize_t kw) noexcept nogil:
+    """Columns of a strip for kernels of kh rows by kw; 0: they have none, as a row of one or two taps is soon done."""
+    return STRIP(part(kh)) * LANES if STRIP_ROWS > 0 and kh >= 5 and kw >= 3 else 0
+
+
+cdef inline Py_ssize_t strip_height(Py_ssize_t kh) noexcept nogil:
+    """Output rows from which on the rows at either end of a strip, which serve few, do not tell."""
+    return 2 * kh if kh <= STRIP_ROWS else 96
 
 
 cdef inline void strips(elem *out, const elem *x, const Plane *k, const elem *taps, Py_ssize_t rows,
                         Py_ssize_t n) noexcept nogil:
     """out[0 : rows, 0 : n], n no less than a strip; the last one overlaps its neighbour and writes the same again."""
-    cdef Py_ssize_t i = 0, wide = strip_columns(k.rows)
+    cdef Py_ssize_t i = 0, wide = strip_columns(k.rows, k.columns)
     while i < n:
         if n - i <= LANES:
             i = n - LANES
@@ -438,7 +443,7 @@ cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ss
 
     `step` holds the way from one plane of x to the next, and has room for planes x kh, which is made use of.
     """
-    cdef Py_ssize_t r, s, p, m, wide = strip_columns(kh)
+    cdef Py_ssize_t r, s, p, m, wide = strip_columns(kh, kw)
     cdef elem taps[2 * STRIP_TAPS]
     cdef bint tall
     cdef Plane k
@@ -454,7 +459,7 @@ cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ss
         # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
         k.sections, k.rows = planes, kh
         k.ldx, k.ldo = dilation * ldx, dilation * ldo
-        tall = STRIP_ROWS > 0 and 0 < wide <= n and 2 * part(kh) <= rows // dilation and planes * kh * kw <= STRIP_TAPS
+        tall = 0 < wide <= n and strip_height(kh) <= rows // dilation and planes * kh * kw <= STRIP_TAPS
         if tall:
             arrange(taps, &k)
         for r in range(min(dilation, rows)):
