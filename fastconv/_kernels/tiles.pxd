@@ -295,9 +295,9 @@ cdef inline void arrange(elem *taps, const Plane *k) noexcept nogil:
 
     IN k   OUT taps[2 * sections * rows * columns]
     """
-    cdef Py_ssize_t s, q, j, n, p
+    cdef Py_ssize_t _, q, j, n, p
     cdef const elem *h = k.h
-    for s in range(k.sections):
+    for _ in range(k.sections):
         p = 0
         while p < k.rows:
             n = part(k.rows - p)
