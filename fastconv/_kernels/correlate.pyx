@@ -33,8 +33,8 @@ from libc.string cimport memcpy, memset
 from fastconv import _machine
 
 from .tiles cimport (
-    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, strip_columns, tile_rows,
-    write,
+    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, strip_columns, strip_height,
+    tile_rows, write,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -376,7 +376,8 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
     cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
     cdef Py_ssize_t item = sizeof(elem), tile = tile_rows(job.kh)
-    cdef Py_ssize_t strip = strip_columns(job.kh, job.kw), unit = strip if strip > 0 else LANES
+    cdef Py_ssize_t strip = strip_columns(job.kh, job.kw) if strip_height(job.kh) <= job.rows else 0
+    cdef Py_ssize_t unit = strip if strip > 0 else LANES
     job.row_cuts = job.column_cuts = job.offset = NULL
     if job.outer or job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True
