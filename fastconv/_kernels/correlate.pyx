@@ -33,7 +33,8 @@ from libc.string cimport memcpy, memset
 from fastconv import _machine
 
 from .tiles cimport (
-    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, tile_rows, write,
+    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, strip_columns, strip_height,
+    tile_rows, write,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -375,27 +376,29 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
     cdef Py_ssize_t low0 = 0, high0 = 0, low1 = 0, high1 = 0, height, width, bh, bw, area, i
     cdef Py_ssize_t item = sizeof(elem), tile = tile_rows(job.kh)
+    cdef Py_ssize_t strip = strip_columns(job.kh, job.kw) if strip_height(job.kh) <= job.rows else 0
+    cdef Py_ssize_t unit = strip if strip > 0 else LANES
     job.row_cuts = job.column_cuts = job.offset = NULL
     if job.outer or job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True
     area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
-    bh = up(32, tile)
+    bh = 128 if strip > 0 and job.column == NULL else up(32, tile)     # strips lose rows at either end
     if job.pack or job.column != NULL:              # rows above and below are packed or filtered again
         bh = up(min(max(bh, 4 * reach0), 128), tile)
     bh = min(bh, job.rows)
-    bw = min(job.columns, LONGEST, max(up(BLOCK_BYTES // (bh * item), LANES), LANES))
+    bw = min(job.columns, LONGEST // unit * unit, up(BLOCK_BYTES // (bh * item), unit))
     if job.outer:
         bw = min(bw, max(up(TILE_BYTES // (job.planes * (tile + reach0) * item), LANES), 4 * LANES))
         while job.planes * (bh + reach0) * (bw + reach1) > BLOCK_BYTES // item and bh > 2 * tile:
             bh = up(bh // 2, tile)
     while bh * bw > GRAIN // area and bw > 4 * LANES:
-        bw = up(bw // 2, LANES)
+        bw = up(bw // 2, unit)
     while bh * bw > GRAIN // area and bh > tile:
         bh = up(bh // 2, tile)
     if not job.pack:
         inside(job.start0, job.stride0, reach0, job.height, job.rows, tile, &low0, &high0)
         inside(job.start1, job.stride1, reach1, job.width, job.columns,
-               COLUMNS * LANES if area >= MANY else LANES, &low1, &high1)
+               LANES if area < MANY else strip if strip > 0 else COLUMNS * LANES, &low1, &high1)
     job.row_cuts = cut(job.rows, low0, high0, bh, &job.row_blocks)
     job.column_cuts = cut(job.columns, low1, high1, bw, &job.column_blocks)
 

@@ -93,6 +93,8 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 /* Tile sizes: what fits the registers without a spill (accumulators + loaded vectors + taps).
  *   line:  FC_LINE accumulators, FC_PANEL taps held, one loaded vector
  *   plane: FC_ROWS x FC_COLUMNS accumulators, FC_COLUMNS loaded vectors, one tap
+ *   strip: rows x FC_STRIP(rows) accumulators, FC_STRIP(rows) loaded vectors, one tap; rows are the kernel's,
+ *          FC_STRIP_ROWS at most (0: no strips)
  *   layer: FC_DEEP x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element;
  *          FC_BROAD loaded vectors where output channels are few and broadcast */
 #define FC_WIDE 2
@@ -103,6 +105,8 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 #define FC_PANEL (FC_COMPLEX || FC_INTEGER ? 4 : 8)
 #define FC_ROWS (FC_COMPLEX ? 4 : 6)
 #define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
+#define FC_STRIP_ROWS (FC_COMPLEX || FC_INTEGER ? 0 : 9)
+#define FC_STRIP(rows) ((rows) > 6 ? 3 : 4)
 #else
 #define FC_DEEP 6
 #define FC_BROAD 3
@@ -110,6 +114,8 @@ typedef fc_real fc_vec, fc_vec_unaligned;
 #define FC_PANEL (FC_COMPLEX ? 2 : 4)
 #define FC_ROWS (FC_COMPLEX ? 2 : 4)
 #define FC_COLUMNS 2
+#define FC_STRIP_ROWS 0     /* too few accumulators: rows' ends cost what strips save */
+#define FC_STRIP(rows) 0
 #endif
 
 
@@ -161,6 +167,9 @@ typedef struct { fc_vec re, im; } fc_tap;
 
 FC_INLINE fc_acc fc_zero(void) { fc_acc a = {{0}, {0}}; return a; }
 
+/* Goes on from a sum in memory. */
+FC_INLINE fc_acc fc_resume(const fc_elem *p) { fc_acc a = {fc_fetch(p), {0}}; return a; }
+
 FC_INLINE fc_tap fc_splat(fc_elem h)
 {
     fc_tap t = {FC_SPLAT(h.re), FC_SPLAT(h.im)};
@@ -189,6 +198,7 @@ FC_INLINE void fc_store(fc_elem *p, fc_acc a)
 typedef fc_vec fc_acc, fc_tap;
 
 FC_INLINE fc_acc fc_zero(void) { return FC_SPLAT((fc_real) 0); }
+FC_INLINE fc_acc fc_resume(const fc_elem *p) { return fc_fetch(p); }
 FC_INLINE fc_tap fc_splat(fc_elem h) { fc_vec t = FC_SPLAT(h); FC_HOLD(t); return t; }
 FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
 FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }

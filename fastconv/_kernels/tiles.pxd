@@ -18,10 +18,13 @@ cdef extern from "simd.h" nogil:
     const int PANEL "FC_PANEL"
     const int ROWS "FC_ROWS"
     const int COLUMNS "FC_COLUMNS"
+    const int STRIP_ROWS "FC_STRIP_ROWS"
+    const int STRIP "FC_STRIP" (Py_ssize_t)
     const bint CONVERTS "FC_CONVERTS"
     const bint INTEGER "FC_INTEGER"
     vec load "fc_load" (const elem *)
     acc_t zero "fc_zero" ()
+    acc_t resume "fc_resume" (const elem *)
     tap_t splat "fc_splat" (elem)
     acc_t madd "fc_madd" (acc_t, vec, tap_t)
     acc_t mul_add "fc_mul_add" (acc_t, vec, tap_t)
@@ -41,11 +44,13 @@ cdef extern from "simd.h" nogil:
     elem_out write "fc_write" (elem)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
     const elem *anchor "fc_anchor" (const elem *)
+    void prefetch_near "fc_prefetch" (const void *)
     void prefetch_far "fc_prefetch_far" (const void *)
     bint all_finite "fc_all_finite" (const elem *, Py_ssize_t)
 
 cdef enum:
-    AHEAD = 1 << 10     # bytes of a line that are asked for before they are needed
+    AHEAD = 1 << 10         # bytes of a line that are asked for before they are needed
+    STRIP_TAPS = 1 << 11    # of a kernel that is arranged for strips, each twice, on the stack
 
 
 # --- one line -------------------------------------------------------------------------------------------
@@ -265,6 +270,171 @@ cdef inline void plane(elem *out, const elem *x, const Plane *k, Py_ssize_t rows
         r += 1
 
 
+# --- down the columns -----------------------------------------------------------------------------------
+#
+# The same sums for planes of many rows. The tile above begins and ends with input rows that serve few of its output
+# rows. This one has as many output rows under way as the kernel has rows, N, so that every input row serves all of
+# them. It goes down a strip of C vectors; row s of its accumulators holds output rows s, s + N, s + 2N ... in turn:
+#
+#     input row 0     h[0] -> out 0
+#     input row 1     h[1] -> out 0     h[0] -> out 1
+#     input row 2     h[2] -> out 0     h[1] -> out 1     h[0] -> out 2         out 0 is done
+#     input row 3     h[0] -> out 3     h[2] -> out 1     h[1] -> out 2         out 1 is done
+#
+# A kernel of more rows than the registers hold goes in parts, each resuming the sums of the one before: the order of
+# the taps is that of the tile above, and so are the sums.
+
+cdef inline Py_ssize_t part(Py_ssize_t n) noexcept nogil:
+    """Rows of the first of the parts, as equal as can be, that n kernel rows go in."""
+    cdef Py_ssize_t most = max(STRIP_ROWS, 1), parts = (n + most - 1) // most
+    return (n + parts - 1) // parts
+
+
+cdef inline void arrange(elem *taps, const Plane *k) noexcept nogil:
+    """The taps of each part as [columns, 2 N]: those of N accumulator rows lie side by side, whichever is first.
+
+    IN k   OUT taps[2 * sections * rows * columns]
+    """
+    cdef Py_ssize_t _, q, j, n, p
+    cdef const elem *h = k.h
+    for _ in range(k.sections):
+        p = 0
+        while p < k.rows:
+            n = part(k.rows - p)
+            for q in range(k.columns):
+                for j in range(n):
+                    taps[j] = taps[j + n] = h[(n - 1 - j) * k.columns + q]
+                taps += 2 * n
+            h += n * k.columns
+            p += n
+
+
+cdef inline void turn(acc_t *acc, elem *done, const elem *begun, const int s, const int N, const int C) noexcept nogil:
+    """Stores what row s of the accumulators holds and begins another output row; NULL where there is none."""
+    cdef int c
+    if s < N:
+        if done != NULL:
+            for c in range(C):
+                store(done + c * LANES, acc[s * C + c])
+        for c in range(C):
+            acc[s * C + c] = zero()
+        if begun != NULL:
+            for c in range(C):
+                acc[s * C + c] = resume(begun + c * LANES)
+
+
+cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *taps, Py_ssize_t rows, bint resumed,
+                       const int N, const int C) noexcept nogil:
+    """out[0 : rows] of C vectors, by N kernel rows   IN x, k, taps   OUT out, INOUT where `resumed`."""
+    cdef acc_t acc[9 * 3]
+    cdef vec v[COLUMNS]
+    cdef tap_t t
+    cdef Py_ssize_t i, q, s = 0, last = rows - N if resumed else -N
+    cdef Py_ssize_t reach = k.offset[k.columns - 1] + C * LANES - 1
+    cdef int r, c
+    cdef const elem *p
+    cdef const elem *h
+    cdef elem *done
+    cdef elem *begun
+    for r in range(N * C):
+        acc[r] = zero()
+    if resumed:
+        for c in range(C):
+            acc[c] = resume(out + c * LANES)
+    for i in range(1 - N, rows):                                    # output row i will be done
+        for c in range(C):
+            prefetch_far(x + (C + 1 + c) * LANES)         # of the next strip
+            prefetch_near(x + 2 * k.ldx + c * LANES)
+            prefetch_near(out + (i + N + 3) * k.ldo + c * LANES)
+        prefetch_near(x + 2 * k.ldx + C * LANES)
+        prefetch_near(x + 2 * k.ldx + reach)
+        prefetch_near(out + (i + N + 3) * k.ldo + C * LANES - 1)
+        h = taps + N - 1 - s
+        for q in range(k.columns):
+            p = anchor(x + k.offset[q])
+            for c in range(C):
+                v[c] = load(p + c * LANES)
+            for r in range(N):
+                t = splat(h[r])
+                for c in range(C):
+                    acc[r * C + c] = madd(acc[r * C + c], v[c], t)
+            h = anchor(h + 2 * N)
+        x = anchor(x + k.ldx)                                       # or there would be an address for each use of it
+        s = opaque(s + 1) if s < N - 1 else 0
+        done = out + i * k.ldo if i >= 0 else NULL
+        begun = out + (i + N) * k.ldo if i < last else NULL
+        if s == 0:
+            turn(acc, done, begun, 0, N, C)
+        elif s == 1:
+            turn(acc, done, begun, 1, N, C)
+        elif s == 2:
+            turn(acc, done, begun, 2, N, C)
+        elif s == 3:
+            turn(acc, done, begun, 3, N, C)
+        elif s == 4:
+            turn(acc, done, begun, 4, N, C)
+        elif s == 5:
+            turn(acc, done, begun, 5, N, C)
+        elif s == 6:
+            turn(acc, done, begun, 6, N, C)
+        elif s == 7:
+            turn(acc, done, begun, 7, N, C)
+        elif s == 8:
+            turn(acc, done, begun, 8, N, C)
+
+
+cdef inline void strip_parts(elem *out, const elem *x, const Plane *k, const elem *taps, Py_ssize_t rows,
+                             const int C) noexcept nogil:
+    """out[0 : rows] of C vectors, by all the kernel."""
+    cdef Py_ssize_t s, p, n
+    cdef bint resumed
+    for s in range(k.sections):
+        p = 0
+        while p < k.rows:
+            n = part(k.rows - p)
+            resumed = opaque(s + p) > 0             # or there would be a copy of all this for the first part
+            if C != 3 and n == 5:
+                strip(out, x + p * k.ldx, k, taps, rows, resumed, 5, C)
+            elif n == 6:
+                strip(out, x + p * k.ldx, k, taps, rows, resumed, 6, C)
+            elif C < 4 and n == 7:
+                strip(out, x + p * k.ldx, k, taps, rows, resumed, 7, C)
+            elif C < 4 and n == 8:
+                strip(out, x + p * k.ldx, k, taps, rows, resumed, 8, C)
+            elif C < 4 and n == 9:
+                strip(out, x + p * k.ldx, k, taps, rows, resumed, 9, C)
+            taps += 2 * n * k.columns
+            p += n
+        x += k.step[s]
+
+
+cdef inline Py_ssize_t strip_columns(Py_ssize_t kh, Py_ssize_t kw) noexcept nogil:
+    """Columns of a strip for kernels of kh rows by kw; 0: they have none, as a row of one or two taps is soon done."""
+    return STRIP(part(kh)) * LANES if STRIP_ROWS > 0 and kh >= 5 and kw >= 3 else 0
+
+
+cdef inline Py_ssize_t strip_height(Py_ssize_t kh) noexcept nogil:
+    """Output rows from which on the rows at either end of a strip, which serve few, do not tell."""
+    return 2 * kh if kh <= STRIP_ROWS else 96
+
+
+cdef inline void strips(elem *out, const elem *x, const Plane *k, const elem *taps, Py_ssize_t rows,
+                        Py_ssize_t n) noexcept nogil:
+    """out[0 : rows, 0 : n], n no less than a strip; the last one overlaps its neighbour and writes the same again."""
+    cdef Py_ssize_t i = 0, wide = strip_columns(k.rows, k.columns)
+    while i < n:
+        if n - i <= LANES:
+            i = n - LANES
+            strip_parts(out + i, x + i, k, taps, rows, 1)
+            break
+        i = min(i, n - wide)
+        if wide == 3 * LANES:
+            strip_parts(out + i, x + i, k, taps, rows, 3)
+        else:
+            strip_parts(out + i, x + i, k, taps, rows, 4)
+        i += wide
+
+
 cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, const elem *h,
                                  Py_ssize_t planes, Py_ssize_t *step, Py_ssize_t kh, Py_ssize_t kw,
                                  const Py_ssize_t *offset, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t rows,
@@ -273,7 +443,9 @@ cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ss
 
     `step` holds the way from one plane of x to the next, and has room for planes x kh, which is made use of.
     """
-    cdef Py_ssize_t r, s, p
+    cdef Py_ssize_t r, s, p, m, wide = strip_columns(kh, kw)
+    cdef elem taps[2 * STRIP_TAPS]
+    cdef bint tall
     cdef Plane k
     if planes == 1 and kh == 1 and offset[kw - 1] == kw - 1:
         for r in range(rows):
@@ -287,8 +459,15 @@ cdef inline void correlate_plane(elem *out, Py_ssize_t ldo, const elem *x, Py_ss
         # Output rows r, r + dilation, ... see the same input rows: they are a dense plane of their own.
         k.sections, k.rows = planes, kh
         k.ldx, k.ldo = dilation * ldx, dilation * ldo
+        tall = 0 < wide <= n and strip_height(kh) <= rows // dilation and planes * kh * kw <= STRIP_TAPS
+        if tall:
+            arrange(taps, &k)
         for r in range(min(dilation, rows)):
-            plane(out + r * ldo, x + r * ldx, &k, (rows - r + dilation - 1) // dilation, n)
+            m = (rows - r + dilation - 1) // dilation
+            if tall:
+                strips(out + r * ldo, x + r * ldx, &k, taps, m, n)
+            else:
+                plane(out + r * ldo, x + r * ldx, &k, m, n)
     else:
         k.sections, k.rows = planes * kh, 1
         k.ldx, k.ldo = stride * ldx, ldo
