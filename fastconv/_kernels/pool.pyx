@@ -32,7 +32,7 @@ from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport sqrt
+from libc.math cimport frexp, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -40,7 +40,7 @@ from libc.string cimport memcpy
 from fastconv import _machine
 
 from .tiles cimport LANES, elem, load, opaque, store, vec
-from .windows cimport OVER_NUMBER, PLAIN, ROOT, Axis, Window, axis_of, count, place
+from .windows cimport OVER_NUMBER, OVER_TAPS, PLAIN, ROOT, Axis, Window, axis_of, count, place
 
 cdef extern from "simd.h" nogil:
     ctypedef long mask "fc_mask"
@@ -95,6 +95,8 @@ cdef struct Job:
     Py_ssize_t pitch            # what an index counts for a row
     int finish
     elem number
+    elem over                   # what all sums are divided by, or 0: it is not the same for all
+    elem factor                 # 1 / over where it is a power of 2, or 0: the product is the same, and sooner there
     # the layout
     bint wide, direct           # see above; direct: all taps at once
     bint lined, paired, whole
@@ -280,8 +282,10 @@ cdef inline void split_tile(elem *even, elem *odd, const char *x, Py_ssize_t ld,
 
 
 cdef inline void pair_tiles(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t taps, elem before, Py_ssize_t n,
-                            const int T0, const int T1, const int OP) noexcept nogil:
+                            elem over, elem factor, const int T0, const int T1, const int OP) noexcept nogil:
     """out[j] = op over a column of rows of x[2j], x[2j + 1] and, if T1 is 3, x[2j - 1], of which `before` is the first.
+
+    Sums are divided by `over`, or multiplied by `factor` where it is not 0.
 
     n >= L outputs, the last vector overlapping its neighbour, of taps >= 1 rows   IN x   OUT out.
     """
@@ -303,6 +307,8 @@ cdef inline void pair_tiles(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t 
         if T1 == 3:
             v = fold(v, one_later(last, odd), LINE_OP)
             last = odd
+        if FLOATING and OP == SUM:
+            v = v * splat(factor) if factor != 0 else v / splat(over)
         store(out + i, v)
         i += LANES
         if i >= n:
@@ -378,7 +384,7 @@ cdef inline void both(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t taps0,
 
 
 cdef inline void pairs(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t taps, Py_ssize_t kernel, bint padded,
-                       Py_ssize_t n, const int OP) noexcept nogil:
+                       Py_ssize_t n, elem over, elem factor, const int OP) noexcept nogil:
     """Rows, and with stride 2 two or three columns, which one column of padding may precede."""
     cdef elem before = nothing(OP)
     cdef Py_ssize_t j
@@ -387,17 +393,17 @@ cdef inline void pairs(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t taps,
             out[j] = before
     elif kernel == 2:
         if taps == 2:
-            pair_tiles(out, x, ld, taps, before, n, 2, 2, OP)
+            pair_tiles(out, x, ld, taps, before, n, over, factor, 2, 2, OP)
         else:
-            pair_tiles(out, x, ld, taps, before, n, 0, 2, OP)
+            pair_tiles(out, x, ld, taps, before, n, over, factor, 0, 2, OP)
     else:
         if not padded:
             before = one(x, ld, taps, 0, 1, OP)
             x += sizeof(elem)
         if taps == 3:
-            pair_tiles(out, x, ld, taps, before, n, 3, 3, OP)
+            pair_tiles(out, x, ld, taps, before, n, over, factor, 3, 3, OP)
         else:
-            pair_tiles(out, x, ld, taps, before, n, 0, 3, OP)
+            pair_tiles(out, x, ld, taps, before, n, over, factor, 0, 3, OP)
 
 
 # --- parcels of the output ------------------------------------------------------------------------------
@@ -437,11 +443,14 @@ cdef inline elem *out_row(const Job *job, Py_ssize_t plane, Py_ssize_t i, const 
             + p.j0 * job.group)
 
 
-cdef void finish(elem *out, const elem *sums, const elem *counts, elem height, Py_ssize_t n, bint divided,
+cdef void finish(elem *out, const elem *sums, const elem *counts, elem height, elem factor, Py_ssize_t n, bint divided,
                  bint rooted) noexcept nogil:
-    """A row that was staged: as it is, as averages over height * counts[e], or as roots."""
+    """A row that was staged: as it is, as averages over height * counts[e] (or by a factor), or as roots."""
     cdef Py_ssize_t e = 0
-    if FLOATING and divided:
+    if FLOATING and divided and factor != 0:
+        for e in range(n):
+            out[e] = sums[e] * factor
+    elif FLOATING and divided:
         if n >= LANES:
             while e < n:
                 e = min(e, n - LANES)
@@ -465,9 +474,10 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
     cdef int LINE_OP = SUM if OP == SQUARES else OP
     cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
     cdef bint rooted = FLOATING and OP == SQUARES and job.finish == ROOT
-    cdef bint staged = not job.wide and (p.n < LANES or divided)
+    cdef bint staged = not job.wide and (p.n < LANES or divided and not (job.paired and job.over != 0))
+    cdef elem factor = 1 if staged else job.factor
     cdef Window row, column
-    cdef elem height = 0, over = 0
+    cdef elem height = 0, over = job.over if job.paired and not staged else 0
     cdef const char *x
     cdef const char *at
     cdef const char *columns
@@ -501,7 +511,7 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
             if divided:
                 height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
             if job.paired:
-                pairs(to, at, ld, row.taps, job.columns.kernel, p.low > 0, p.n, OP)
+                pairs(to, at, ld, row.taps, job.columns.kernel, p.low > 0, p.n, over, factor, OP)
             else:
                 if job.lines == 2:
                     down_by_phase(even, odd, at, ld, row.taps, p.high - p.low, OP)
@@ -525,7 +535,7 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
                     to += width
                 to -= width * (last - p.j0)
             if staged or rooted:
-                finish(out, to, counts, height, p.n, divided, rooted)
+                finish(out, to, counts, height, job.factor, p.n, divided, rooted)
         i = 0
         plane += 1
 
@@ -577,10 +587,10 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
             for g in range(rows):
                 sums[g] = over_lanes(v[g], LINE_OP)
         if job.gapless:
-            finish(out, sums, heights, width, rows, divided, rooted)
+            finish(out, sums, heights, width, job.factor, rows, divided, rooted)
             out += rows
         for g in range(0 if job.gapless else rows):
-            finish(out_row(job, to_plane, to, &p), sums + g, heights + g, width, 1, divided, rooted)
+            finish(out_row(job, to_plane, to, &p), sums + g, heights + g, width, job.factor, 1, divided, rooted)
             to += 1
             if to == job.rows.output:
                 to = 0
@@ -636,7 +646,7 @@ cdef inline void bundle_parcel(const Job *job, Py_ssize_t number, char *scratch,
     cdef bint rooted = FLOATING and OP == SQUARES and job.finish == ROOT
     cdef Window row
     cdef vec v
-    cdef elem height = 0
+    cdef elem height = 0, factor = job.factor
     cdef const char *x
     cdef const char *at
     cdef elem *line = <elem *> scratch
@@ -675,12 +685,16 @@ cdef inline void bundle_parcel(const Job *job, Py_ssize_t number, char *scratch,
             if divided:
                 height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, to)
             if rooted or not job.gapless or (p.end - row0 - g) * n < up(n, LANES):
-                finish(out, sums + g * pitch, counts, height, n, divided, rooted)
+                finish(out, sums + g * pitch, counts, height, job.factor, n, divided, rooted)
             else:                                   # into the next row, which comes after
                 e = 0
                 while e < n:
                     v = load(sums + g * pitch + e)
-                    store(out + e, v / (splat(height) * load(counts + e)) if divided else v)
+                    if divided and factor != 0:
+                        v = v * splat(factor)
+                    elif divided:
+                        v = v / (splat(height) * load(counts + e))
+                    store(out + e, v)
                     e += LANES
             to += 1
             out = <elem *> (<char *> out + job.orow)
@@ -914,6 +928,27 @@ cdef inline bint sees_all(const Axis *axis) noexcept nogil:
                                                       and axis.start + axis.kernel >= axis.size))
 
 
+cdef void divisor(Job *job) noexcept nogil:
+    """Job's `over` and `factor`."""
+    cdef int exponent
+    job.over, job.factor = 1, 1
+    if not FLOATING or not OVER_TAPS <= job.finish <= OVER_NUMBER:
+        return
+    if job.finish == OVER_NUMBER:
+        job.over = job.number
+    elif complete(&job.rows, job.finish) and complete(&job.columns, job.finish):
+        job.over = <elem> (job.rows.kernel * job.columns.kernel)
+    else:
+        job.over = 0
+    job.factor = 1 / job.over if job.over >= 1 and frexp(job.over, &exponent) == 0.5 else 0
+
+
+cdef bint complete(const Axis *axis, int finish) noexcept nogil:
+    """Whether all windows count alike: the first and the last are the shortest."""
+    return (axis.stride != 0 and count(axis, finish, 0) == axis.kernel
+            and count(axis, finish, axis.output - 1) == axis.kernel)
+
+
 cdef bint lay_out(Job *job, int workers) noexcept nogil:
     """Chooses the way, the parcels, and the scratch memory they need. False: out of memory."""
     cdef const Axis *rows = &job.rows
@@ -946,6 +981,7 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
         job.bundle = LINE_BYTES // (item * job.lines * job.pitch_of_row)
         job.bundle = min(max(job.bundle, 1), job.planes * rows.output)
 
+    divisor(job)
     job.block = columns.output
     if job.bundle == 0 and (job.lined or not job.direct):   # what lies between two blocks is done twice
         job.block = min(max(LINE_BYTES // (item * job.group * stride * held), 2 * span // stride, 2 * LANES), job.block)
