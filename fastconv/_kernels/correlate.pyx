@@ -34,7 +34,7 @@ from fastconv import _machine
 
 from .tiles cimport (
     COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, strip_columns, strip_height,
-    tile_rows, write,
+    sum_of_squares, tile_rows, write,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -443,6 +443,11 @@ cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, ch
     else:
         for i in prange(first, last, num_threads=workers, schedule="dynamic"):
             block(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+def power(cnp.ndarray x not None):
+    """The sum of the squares of all numbers, of an aligned, native array without gaps."""
+    return sum_of_squares(<const elem *> cnp.PyArray_DATA(x), x.size)
 
 
 def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel not None,

@@ -380,6 +380,24 @@ FC_INLINE int fc_all_finite(const fc_elem *p, ptrdiff_t n)
     return finite;
 }
 
+/* The sum of the squares, for one look at all numbers: in lanes of its own, so that it is as fast as they are read. */
+FC_INLINE double fc_power(const fc_elem *p, ptrdiff_t n)
+{
+    enum { lanes = 4 * FC_BYTES / (int) sizeof(fc_real) };
+    const fc_real *v = (const fc_real *) p;
+    fc_real sums[lanes] = {0};
+    double sum = 0;
+    ptrdiff_t i = 0;
+    for (n *= 1 + FC_COMPLEX; i + lanes <= n; i += lanes)
+        for (int j = 0; j < lanes; j++)
+            sums[j] += v[i + j] * v[i + j];
+    for (; i < n; i++)
+        sum += (double) v[i] * (double) v[i];
+    for (int j = 0; j < lanes; j++)
+        sum += (double) sums[j];
+    return sum;
+}
+
 /* An input element in memory, and an output element from a finished sum. */
 #if FC_CONVERTS
 #define FC_SIGNED ((fc_out) -1 < 0)

@@ -47,6 +47,7 @@ cdef extern from "simd.h" nogil:
     void prefetch_near "fc_prefetch" (const void *)
     void prefetch_far "fc_prefetch_far" (const void *)
     bint all_finite "fc_all_finite" (const elem *, Py_ssize_t)
+    double sum_of_squares "fc_power" (const elem *, Py_ssize_t)
 
 cdef enum:
     AHEAD = 1 << 10         # bytes of a line that are asked for before they are needed

@@ -11,6 +11,7 @@ dearer than measured.
 """
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 from .. import _runtime
 from . import rank, spectral
 from .calibration import CONSTANTS
+from .dtypes import correlate_kernel, kernel_name
 
 LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
 FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
@@ -43,6 +45,7 @@ def costs(name: str) -> Costs:
     return Costs._make(CONSTANTS[_runtime.ISA][name])
 
 
+@functools.lru_cache(1024)
 def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
     """Points of the FFTs that beat direct sums, or 0 where none do."""
     cost = costs(name)
@@ -133,8 +136,8 @@ def _grid_work(points: list[int], itemsize: int) -> float:
 
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
-    if x.dtype == taps.dtype and x.dtype.kind in "fc" and x.flags.forc:
-        power = _power(x) * _power(taps) * float(points * taps.size) ** 2
+    if x.dtype == taps.dtype and x.dtype.char in "fdFD" and _plain(x):
+        power = _power(x) * _power(taps if _plain(taps) else np.array(taps)) * float(points * taps.size) ** 2
         if power < float(np.finfo(x.dtype).max) / 64 and not fill:
             return ""  # one look at the numbers: no sum in the transform is larger than the root of this
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
@@ -152,11 +155,14 @@ def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> 
     return ""
 
 
+def _plain(x: np.ndarray) -> bool:
+    return x.flags.forc and x.flags.aligned and x.dtype.isnative
+
+
 def _power(x: np.ndarray) -> float:
     """The sum of the squares. Not by BLAS: its threads go on spinning where the work's own should run."""
-    flat = x.ravel("K")
-    flat = flat.view(flat.real.dtype)
-    return float(np.einsum("i,i", flat, flat))
+    power: float = correlate_kernel(str(kernel_name(x.dtype))).power(x)
+    return power
 
 
 def _largest(x: np.ndarray) -> float:

@@ -122,7 +122,9 @@ def block_size(taps: int, count: int, longest: int, calls: float = 0) -> int:
     while n < min(longest, whole):
         n = good_size(n + n // 4 + 1)
         sizes.add(min(n, whole))
-    return min(sizes, key=lambda n: (n * math.log2(n + 1) + calls) * math.ceil(count / (n - taps + 1)))
+    best = min(sizes, key=lambda n: (n * math.log2(n + 1) + calls) * math.ceil(count / (n - taps + 1)))
+    blocks = math.ceil(count / (best - taps + 1))
+    return good_size(math.ceil(count / blocks) + taps - 1)  # what as many blocks need
 
 
 def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: int, workers: int) -> None:
@@ -198,10 +200,10 @@ def _by_halves(
     four transforms of half the length, and three back.
     """
     m = (max(len(x), len(taps)) + 1) // 2
-    halves = np.zeros((4, m), taps.dtype)
-    halves[0], halves[1, : len(x) - m] = x[:m], x[m:]
-    halves[2, : len(taps)], halves[3, : max(len(taps) - m, 0)] = taps[:m], taps[m:]
     points = good_size(2 * m)
+    halves = np.zeros((4, points), taps.dtype)
+    halves[0, :m], halves[1, : len(x) - m] = x[:m], x[m:]
+    halves[2, : min(m, len(taps))], halves[3, : max(len(taps) - m, 0)] = taps[:m], taps[m:]
     spectra = forth(halves, (points,))
     x0, x1, h0, h1 = spectra
     across = x0 * h1
