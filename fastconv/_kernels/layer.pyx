@@ -73,6 +73,7 @@ cdef enum:
     PARTS_BYTES = 1 << 22       # of all their sums
     TILES_BYTES = 5 << 18       # of a block's transformed tiles and their sums: they stay in L2
     MOST_TILES = 128
+    MOST_CHANNELS = 256         # of groups that are transformed together
     MOST_DILATION = 4           # a block holds all the tiles that lie between each other
     TRANSPOSED = 10             # multiply-adds that cost as much as a pixel's channel that is turned around
     TRANSFORM_WEIGHT = 900      # multiply-adds that cost as much as the transform of a kernel
@@ -536,8 +537,9 @@ cdef struct Tiled:
     Py_ssize_t groups, C, K
     Py_ssize_t start0, start1, dilation0, dilation1
     int activation
-    # the grid of tasks: pictures, some together x groups x row blocks x column blocks; blocks in tiles
-    Py_ssize_t together, bh, bw, row_blocks, column_blocks
+    # the grid of tasks: pictures, some together x groups, some beside each other x row blocks x column blocks; blocks
+    # in tiles
+    Py_ssize_t together, beside, bh, bw, row_blocks, column_blocks
     Py_ssize_t packed, point, tile                  # elements of a picture's block, of a point, of a tile's points
     Py_ssize_t pixels_at, tiles_at, sums_at, results_at, scratch_bytes
 
@@ -553,7 +555,8 @@ cdef inline Py_ssize_t tiles_along(Py_ssize_t size, Py_ssize_t dilation) noexcep
 
 cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks; whether its numbers were moderate, else the result is not to be used."""
-    cdef Py_ssize_t n, g, i, j, m, b, k, row0, column0, rows, columns, th, tw, row, column, height, width, batch
+    cdef Py_ssize_t n, g, i, j, m, b, k, blocks, beside, batch, row0, column0, rows, columns, th, tw
+    cdef Py_ssize_t row, column, height, width
     cdef Py_ssize_t at, t, first, here, tiles = 0, lds, ldn, ldh = 0, ldw = 0, channels, item = sizeof(elem)
     cdef Py_ssize_t d0 = job.dilation0, d1 = job.dilation1
     cdef const elem **pixel = <const elem **> (scratch + job.pixels_at)
@@ -572,8 +575,8 @@ cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcep
     number //= job.column_blocks
     i = number % job.row_blocks * job.bh
     number //= job.row_blocks
-    g = number % job.groups
-    n = number // job.groups * job.together
+    g = number % (job.groups // job.beside) * job.beside
+    n = number // (job.groups // job.beside) * job.together
     batch = min(job.together, job.x.n - n)
     row0, column0 = 2 * i, 2 * j                                # blocks begin at multiples of the dilation
     rows, columns = min(2 * job.bh, job.y.height - row0), min(2 * job.bw, job.y.width - column0)
@@ -588,34 +591,35 @@ cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcep
             ldh, ldw = job.x.sh // item, job.x.sw // item
         else:
             origin = <const elem *> scratch
-            pack(&job.x, n + m, g * job.C, job.C, row, column, height, width, <elem *> scratch)
-            ldw = job.C
+            pack(&job.x, n + m, g * job.C, job.beside * job.C, row, column, height, width, <elem *> scratch)
+            ldw = job.beside * job.C
             ldh = width * ldw
         for i in range(th):
             for j in range(tw):
                 to = transformed + tiles * job.tile
                 pixel[tiles] = to
                 squares = transform_input(to, job.point, origin + first_of(i, d0) * ldh + first_of(j, d1) * ldw,
-                                          d0 * ldh, d1 * ldw, job.C, squares)
+                                          d0 * ldh, d1 * ldw, job.beside * job.C, squares)
                 tiles += 1
     if not moderate(squares):
         return False
     for i in range(MOST):
         pixel[tiles + i] = pixel[tiles - 1]
     sum.at, sum.runs, sum.length, sum.step = &at, 1, job.C, 1
-    for b in range((job.K + WIDE * LANES - 1) // (WIDE * LANES)):
-        k = b * WIDE * LANES
+    blocks = (job.K + WIDE * LANES - 1) // (WIDE * LANES)
+    for b in range(job.beside * blocks):
+        beside, k = b // blocks, b % blocks * WIDE * LANES
         V = width_of(job.K, k)
         channels = min(job.K - k, <Py_ssize_t> V * LANES)
-        w = job.w + (g * up(job.K, WIDE * LANES) + k) * job.C * POINTS
-        bias = job.bias + g * up(job.K, WIDE * LANES) + k
+        w = job.w + ((g + beside) * up(job.K, WIDE * LANES) + k) * job.C * POINTS
+        bias = job.bias + (g + beside) * up(job.K, WIDE * LANES) + k
         results = <elem *> (scratch + job.results_at)
         ldw, ldh, ldn = V * LANES, columns * V * LANES, rows * columns * V * LANES
         lds = POINTS * V * LANES + PAGE // item
         direct = (job.y.sc == item and job.y.sw % item == 0 and job.y.sh % item == 0 and job.y.sn % item == 0
                   and channels == V * LANES)
         if direct:
-            results = <elem *> (job.y.at + n * job.y.sn + (g * job.K + k) * item + row0 * job.y.sh
+            results = <elem *> (job.y.at + n * job.y.sn + ((g + beside) * job.K + k) * item + row0 * job.y.sh
                                 + column0 * job.y.sw)
             ldw, ldh, ldn = job.y.sw // item, job.y.sh // item, job.y.sn // item
         m = i = j = 0
@@ -623,7 +627,7 @@ cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcep
         while first < tiles:
             here = min(<Py_ssize_t> STRIP, tiles - first)
             for point in range(POINTS):
-                at = point * job.point
+                at = point * job.point + beside * job.C
                 multiply(sums + point * V * LANES, lds, job.zeros, 0, pixel + first, w + point * job.C * V * LANES,
                          &sum, here, V)
             for t in range(here):
@@ -645,7 +649,8 @@ cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcep
                     for j in range(columns):
                         activate(results + m * ldn + i * ldh + j * ldw, channels, job.activation)
             if not direct:
-                unpack(&job.y, n + m, g * job.K + k, channels, row0, column0, rows, columns, results + m * ldn, ldw)
+                unpack(&job.y, n + m, (g + beside) * job.K + k, channels, row0, column0, rows, columns,
+                       results + m * ldn, ldw)
     return True
 
 
@@ -653,8 +658,11 @@ cdef void lay_out_tiles(Tiled *job, int workers) noexcept nogil:
     """Chooses the tasks, and the scratch memory they need."""
     cdef Py_ssize_t item = sizeof(elem), d0 = job.dilation0, d1 = job.dilation1, tiles, results
     cdef Py_ssize_t th = tiles_along(job.y.height, d0), tw = tiles_along(job.y.width, d1)
-    cdef Py_ssize_t most = TILES_BYTES // (POINTS * (job.C + WIDE * LANES) * item)
-    most = min(max(most, 2 * MOST), MOST_TILES, max(2 * MOST, job.x.n * job.groups * th * tw // (2 * workers)))
+    cdef Py_ssize_t most
+    job.beside = job.groups if job.groups * job.C <= MOST_CHANNELS else 1
+    most = TILES_BYTES // (POINTS * (job.beside * job.C + WIDE * LANES) * item)
+    most = min(max(most, 2 * MOST), MOST_TILES,
+               max(2 * MOST, job.x.n * (job.groups // job.beside) * th * tw // (2 * workers)))
     job.column_blocks = (tw + most - 1) // most
     job.bw = up((tw + job.column_blocks - 1) // job.column_blocks, d1)
     job.column_blocks = (tw + job.bw - 1) // job.bw
@@ -666,10 +674,10 @@ cdef void lay_out_tiles(Tiled *job, int workers) noexcept nogil:
         job.together = max(1, min(job.x.n, most // (job.bh * job.bw)))
     tiles = job.together * job.bh * job.bw
     results = 4 * tiles * WIDE * LANES
-    job.packed = 4 * (job.bh + d0) * (job.bw + d1) * job.C
+    job.packed = 4 * (job.bh + d0) * (job.bw + d1) * job.beside * job.C
     # A tile's points lie beside each other, and tiles an odd number of cache lines apart: at powers of 2 they would
     # meet in the same few lines of the cache.
-    job.point = up(job.C * item, PAGE) // item
+    job.point = up(job.beside * job.C * item, PAGE) // item
     job.tile = POINTS * job.point + PAGE // item
     job.pixels_at = up(job.packed * item, PAGE)
     job.tiles_at = job.pixels_at + up((tiles + MOST) * sizeof(elem *), PAGE)
@@ -697,14 +705,15 @@ def by_tiles(cnp.ndarray weight not None, cnp.ndarray y not None, stride, dilati
     y : (N, groups K, rows, columns)
     """
     cdef Py_ssize_t K = weight.shape[1], C = weight.shape[2], rows = y.shape[2], columns = y.shape[3]
-    cdef double points, transforms, lanes = up(K, LANES), direct = min(lanes, 1.3 * K)      # by `columns` at the most
+    cdef double points, transforms, rate, lanes = up(K, LANES), direct = min(lanes, 1.3 * K)        # by `columns`
     if (weight.shape[3] != 3 or weight.shape[4] != 3 or stride[0] != 1 or stride[1] != 1 or C < LANES or K < LANES
             or max(dilation[0], dilation[1]) > MOST_DILATION):
         return False
     points = <double> tiles_along(rows, dilation[0]) * tiles_along(columns, dilation[1]) * POINTS
     transforms = 1.5 + sizeof(vec) / 8.                         # of a channel, a point's share, in multiply-adds
-    return (points * (lanes * C + transforms * (lanes + C)) + TRANSFORM_WEIGHT * lanes * C
-            < 9. * rows * columns * direct * C)
+    rate = 1.2 if lanes <= LANES else 1.                        # of a tile of one vector
+    return (points * (rate * lanes * C + transforms * (lanes + C)) + TRANSFORM_WEIGHT * lanes * C
+            < 9. * rows * columns * rate * direct * C)
 
 
 def pack_tiles(cnp.ndarray packed not None, shape, int workers):
@@ -776,7 +785,8 @@ def forward_tiles(cnp.ndarray x not None, cnp.ndarray transformed not None, cnp.
         return True
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
     lay_out_tiles(&job, workers)
-    tasks = (job.x.n + job.together - 1) // job.together * groups * job.row_blocks * job.column_blocks
+    tasks = ((job.x.n + job.together - 1) // job.together * (groups // job.beside) * job.row_blocks
+             * job.column_blocks)
     workers = <int> min(<Py_ssize_t> workers, tasks)
     memory = <char *> malloc(workers * job.scratch_bytes + WIDE * LANES * sizeof(elem) + PAGE)
     if memory == NULL:
