@@ -26,7 +26,7 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, aligned, clear, pack, pictures, unpack, up
+from .pictures cimport MOST_LANES, Pictures, aligned, clear, pack, pictures, unpack, up
 from .tiles cimport COLUMNS, LANES, acc_t, correlate_plane, elem, load, madd, splat, store, tap_t, vec, zero
 
 cdef extern from "simd.h" nogil:
@@ -37,6 +37,11 @@ cdef extern from "simd.h" nogil:
     void prefetch_far "fc_prefetch_far" (const void *)
     void activate "fc_activate" (elem *, Py_ssize_t, int)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
+    ctypedef long integer "fc_int"
+    ctypedef long mask "fc_mask"
+    mask integers "fc_integers" (integer)
+    mask load_integers "fc_load_integers" (const integer *)
+    vec pick "fc_pick" (mask, vec, vec)
 
 cnp.import_array()
 
@@ -63,6 +68,20 @@ ctypedef void (*Tiles)(elem *, Py_ssize_t, const elem *, const elem *, Py_ssize_
 
 ctypedef void (*Strips)(elem *, Py_ssize_t, const elem *, Py_ssize_t, const elem *, const Py_ssize_t *, Py_ssize_t,
                         elem, Py_ssize_t, Py_ssize_t, const char *) noexcept nogil
+
+cdef struct Walk:               # of a panel of gradients through x and grad
+    Py_ssize_t rows, x_row, grad_row            # of grad, and from one to the next
+    Py_ssize_t length, x_step, grad_step        # vectors of a row, likewise
+    Py_ssize_t first, end       # rows of x that are not zeros, counted from the first that is seen
+    const char *soon_x          # what is needed soon
+    const char *soon_grad
+    bint masked                 # whether vectors reach beyond a row, and then:
+    Py_ssize_t columns, width   # of grad and x
+    Py_ssize_t left, apart      # the first column of x that is seen, and the next
+    const integer *edge         # L zeros, L ones, L zeros
+
+ctypedef void (*Panels)(elem *, Py_ssize_t, const elem *const *, const elem *, const Walk *,
+                        Py_ssize_t) noexcept nogil
 
 cdef struct Layer:              # or a phase of one, see `backward`
     Pictures x, y
@@ -759,7 +778,9 @@ def backward(cnp.ndarray x not None, phases, cnp.ndarray bias not None, cnp.ndar
 #
 # A channel's taps, or those of a vector of channels, are the sums of tiles: a loaded vector of dy serves P of them.
 # By planes the lanes are columns, and are added up at the end; by lanes they are channels. A task is a channel, or a
-# chunk of them, and sums over all pictures in their order.
+# chunk of them, and sums over all pictures in their order. Planes whose rows' neighbours lie in the array are read in
+# place, without strides: to pack them takes longer than to sum. The lanes beyond a row become zeros, so that the sums
+# are those of a plane that is packed with zeros around it.
 
 cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *grad, Py_ssize_t rows, Py_ssize_t x_row,
                                Py_ssize_t grad_row, Py_ssize_t length, Py_ssize_t x_step, Py_ssize_t grad_step,
@@ -787,83 +808,192 @@ cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *gra
         store(sums + p * LANES, acc[p])
 
 
-cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
-                                Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
-                                Py_ssize_t x_step, Py_ssize_t grad_step, const char *soon_x, const char *soon_grad,
-                                const int R, const int S) noexcept nogil:
-    """sums[r, s] += sum_i sum_t x[s][(i + r apart) x_row + t x_step] grad[i grad_row + t grad_step]   r < R, s < S
+cdef inline mask inside(const integer *edge, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """The lanes from `first` to `end`."""
+    first, end = min(max(first, 0), LANES), min(max(end, 0), LANES)
+    return load_integers(edge + LANES - first) & load_integers(edge + 2 * LANES - end)
 
-    A loaded vector of x serves R rows of the kernel; the first and last rows of x, which not all of them see, are left
-    to the tile above. What is needed soon is asked for.
+
+cdef inline void gradient_row(acc_t *acc, const elem **x, Py_ssize_t x_row, const vec *g, const mask *seen, int first,
+                              int end, const int R, const int S, const bint ZEROS, const bint MASKED) noexcept nogil:
+    """acc[r, s] += x[s] g[r]   first <= r < end   and x goes on to the next row.
+
+    A row of ZEROS is multiplied, too: so is one of a plane that is packed, and NaN stays NaN.
+    """
+    cdef vec nothing = splat(0)
+    cdef vec v
+    cdef int r, s
+    for s in range(S):
+        if ZEROS:
+            v = nothing
+        else:
+            v = pick(seen[s], fetch(x[s]), nothing) if MASKED else load(x[s])
+        x[s] += x_row
+        for r in range(R):
+            if first <= r < end:
+                acc[r * S + s] = madd(acc[r * S + s], v, g[r])
+
+
+cdef inline void next_row(vec *g, const elem *grad, mask counted, const int R, const bint MASKED) noexcept nogil:
+    """g[0] is loaded, the others are one row later."""
+    cdef int r
+    for r in range(R - 1):
+        g[R - 1 - r] = g[R - 2 - r]
+    g[0] = pick(counted, fetch(grad), splat(0)) if MASKED else load(grad)
+
+
+cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Walk *walk,
+                                Py_ssize_t begin, Py_ssize_t end, const int R, const int S,
+                                const bint MASKED) noexcept nogil:
+    """sums[r, s] += sum_i sum_t x[s][(i + r) x_row + t x_step] grad[i grad_row + t grad_step]   r < R, s < S
+
+    Vectors t, begin <= t < end, go down the rows, of which there are R or more: a loaded vector of x serves R rows of
+    the kernel, and one of grad all of it. Rows of x that are zeros are not read; columns that are not both in x and in
+    grad count as zeros if the walk is MASKED. What is needed soon is asked for.
     """
     cdef acc_t acc[PANEL_ROWS * PANEL_ROWS]
     cdef vec g[PANEL_ROWS]
+    cdef mask seen[PANEL_ROWS]
+    cdef mask counted = integers(0)
     cdef const elem *pixel[PANEL_ROWS]
     cdef const elem *here
-    cdef vec v
-    cdef Py_ssize_t i, t, _t, first = (R - 1) * apart, begin, count, part
-    cdef int r, s
+    cdef const char *soon_x = walk.soon_x
+    cdef const char *soon_grad = walk.soon_grad
+    cdef Py_ssize_t _i, t, left, last, rows = walk.rows, x_row = walk.x_row, grad_row = walk.grad_row
+    cdef Py_ssize_t low = min(max(walk.first, R - 1), rows), high = max(min(walk.end, rows), low)
+    cdef int i, r, s
     for r in range(R):
+        g[r] = splat(0)
         for s in range(S):
             acc[r * S + s] = load(sums + (r * lds + s) * LANES)
-    for i in range(first, rows):
-        here = grad + i * grad_row
-        t = i * x_row
-        for _t in range(opaque(length)):
+    for t in range(begin, end):
+        here = grad + t * walk.grad_step
+        for s in range(S):
+            pixel[s] = x[s] + t * walk.x_step
+        if MASKED:
+            last = walk.columns - t * LANES
+            counted = inside(walk.edge, 0, last)
+            for s in range(S):
+                left = -(walk.left + s * walk.apart + t * LANES)
+                seen[s] = inside(walk.edge, left, min(left + walk.width, last))
+        for i in range(R - 1):                      # rows of x that only the first rows of the kernel see
+            next_row(g, here, counted, R, MASKED)
+            if walk.first <= i < walk.end:
+                gradient_row(acc, pixel, x_row, g, seen, 0, i + 1, R, S, False, MASKED)
+            else:
+                gradient_row(acc, pixel, x_row, g, seen, 0, i + 1, R, S, True, MASKED)
+            here += grad_row
+        for _i in range(R - 1, low):
+            next_row(g, here, counted, R, MASKED)
+            gradient_row(acc, pixel, x_row, g, seen, 0, R, R, S, True, MASKED)
+            here += grad_row
+        for _i in range(low, high):
             prefetch_far(soon_x)
             prefetch_far(soon_grad)
             soon_x += LANES * <int> sizeof(elem)
             soon_grad += LANES * <int> sizeof(elem)
-            for r in range(R):
-                g[r] = load(here - r * apart * grad_row)
-            for s in range(S):
-                v = load(x[s] + t)
-                for r in range(R):
-                    acc[r * S + s] = madd(acc[r * S + s], v, g[r])
-            t += x_step
-            here += grad_step
+            next_row(g, here, counted, R, MASKED)
+            gradient_row(acc, pixel, x_row, g, seen, 0, R, R, S, False, MASKED)
+            here += grad_row
+        for _i in range(high, rows):
+            next_row(g, here, counted, R, MASKED)
+            gradient_row(acc, pixel, x_row, g, seen, 0, R, R, S, True, MASKED)
+            here += grad_row
+        for i in range(R - 1):                      # and only the last rows
+            for r in range(R - 1):
+                g[R - 1 - r] = g[R - 2 - r]
+            if walk.first <= rows + i < walk.end:
+                gradient_row(acc, pixel, x_row, g, seen, i + 1, R, R, S, False, MASKED)
+            else:
+                gradient_row(acc, pixel, x_row, g, seen, i + 1, R, R, S, True, MASKED)
     for r in range(R):
         for s in range(S):
             store(sums + (r * lds + s) * LANES, acc[r * S + s])
-    for r in range(opaque(R)):
-        for part in range(2):                       # rows of grad above and below those that were summed
-            begin = 0 if part == 0 else rows - r * apart if first < rows else rows
-            count = (first - r * apart if first < rows else rows) if part == 0 else rows - begin
-            for s in range(S):
-                pixel[s] = x[s] + (begin + r * apart) * x_row
-            if count > 0:
-                gradient_tile(sums + r * lds * LANES, pixel, grad + begin * grad_row, count, x_row, grad_row, length,
-                              x_step, grad_step, S)
+    walk.soon_x = soon_x
+    walk.soon_grad = soon_grad
 
 
-cdef void gradient_panels(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Py_ssize_t rows,
-                          Py_ssize_t apart, Py_ssize_t x_row, Py_ssize_t grad_row, Py_ssize_t length,
-                          Py_ssize_t x_step, Py_ssize_t grad_step, const char *soon_x, const char *soon_grad,
-                          Py_ssize_t R, Py_ssize_t S) noexcept nogil:
-    if R == 3 and S == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                       3, 3)
-    elif R == 3 and S == 2:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                       3, 2)
-    elif R == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                       3, 1)
-    elif S == 3:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                       2, 3)
-    elif S == 2:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                       2, 2)
-    else:
-        gradient_panel(sums, lds, x, grad, rows, apart, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                       2, 1)
+cdef inline void panels(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                        Py_ssize_t apart, const int R, const int S) noexcept nogil:
+    """The same for rows of the kernel that are `apart`: so many pictures, each of every so many rows."""
+    cdef const elem *pixel[PANEL_ROWS]
+    cdef Py_ssize_t phase, r, s, low = 0, high = walk.length
+    cdef Walk part = walk[0]
+    part.x_row, part.grad_row = apart * walk.x_row, apart * walk.grad_row
+    if walk.masked:                                 # vectors from low to high are whole
+        low = min((max(-walk.left, 0) + LANES - 1) // LANES, high)
+        high = max(min(walk.columns, walk.width - walk.left - (S - 1) * walk.apart) // LANES, low)
+    for phase in range(min(apart, walk.rows)):
+        part.rows = (walk.rows - phase + apart - 1) // apart
+        part.first = (max(walk.first - phase, 0) + apart - 1) // apart
+        part.end = (max(walk.end - phase, 0) + apart - 1) // apart
+        for s in range(S):
+            pixel[s] = x[s] + phase * walk.x_row
+        if part.rows >= R:
+            if low > 0:
+                gradient_panel(sums, lds, pixel, grad, &part, 0, low, R, S, True)
+            gradient_panel(sums, lds, pixel, grad, &part, low, high, R, S, False)
+            if high < walk.length:
+                gradient_panel(sums, lds, pixel, grad, &part, high, walk.length, R, S, True)
+        else:                                       # of a block that is packed
+            for r in range(R):
+                gradient_tile(sums + r * lds * LANES, pixel, grad, part.rows, part.x_row, part.grad_row, walk.length,
+                              walk.x_step, walk.grad_step, S)
+                for s in range(S):
+                    pixel[s] += part.x_row
+        grad += walk.grad_row
+
+
+cdef void panels_3x3(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                     Py_ssize_t apart) noexcept nogil:
+    panels(sums, lds, x, grad, walk, apart, 3, 3)
+
+
+cdef void panels_3x2(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                     Py_ssize_t apart) noexcept nogil:
+    panels(sums, lds, x, grad, walk, apart, 3, 2)
+
+
+cdef void panels_3x1(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                     Py_ssize_t apart) noexcept nogil:
+    panels(sums, lds, x, grad, walk, apart, 3, 1)
+
+
+cdef void panels_2x3(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                     Py_ssize_t apart) noexcept nogil:
+    panels(sums, lds, x, grad, walk, apart, 2, 3)
+
+
+cdef void panels_2x2(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                     Py_ssize_t apart) noexcept nogil:
+    panels(sums, lds, x, grad, walk, apart, 2, 2)
+
+
+cdef void panels_2x1(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
+                     Py_ssize_t apart) noexcept nogil:
+    panels(sums, lds, x, grad, walk, apart, 2, 1)
+
+
+cdef inline Panels panels_of(Py_ssize_t R, Py_ssize_t S) noexcept nogil:
+    if R == 3:
+        return panels_3x3 if S == 3 else panels_3x2 if S == 2 else panels_3x1
+    return panels_2x3 if S == 3 else panels_2x2 if S == 2 else panels_2x1
 
 
 cdef inline Py_ssize_t dealt(Py_ssize_t n) noexcept nogil:
     """How many of n rows the next panel has: as few panels as there can be, of about equal size."""
     cdef Py_ssize_t panels = (n + PANEL_ROWS - 1) // PANEL_ROWS
     return (n + panels - 1) // panels
+
+
+cdef inline bint readable(const Pictures *x, const elem *origin, Py_ssize_t first, Py_ssize_t last,
+                          Py_ssize_t columns) noexcept nogil:
+    """Whether rows of so many columns, more than x has, lie in the caller's array, row by row."""
+    cdef Py_ssize_t item = sizeof(elem)
+    return (x.sw == item and x.sh >= x.width * item and x.sh % item == 0 and x.sc >= 0 and x.sn >= 0
+            and <const char *> origin + first * x.sh >= x.at
+            and <const char *> (origin + columns) + last * x.sh <= (
+                x.at + (x.n - 1) * x.sn + (x.channels - 1) * x.sc + (x.height - 1) * x.sh + x.width * item))
 
 
 cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
@@ -881,8 +1011,14 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
     cdef const elem *pixel[MOST]
     cdef const char *soon_x
     cdef const char *soon_grad
+    cdef const elem *dy
     cdef elem total
+    cdef integer edge[3 * MOST_LANES]
+    cdef Walk walk
     memset(sums, 0, (taps + MOST) * vectors * LANES * item)
+    for lane in range(3 * LANES):
+        edge[lane] = -1 if LANES <= lane < 2 * LANES else 0
+    walk.edge, walk.apart, walk.width = edge, job.dilation1, job.x.width
     for b in range(job.x.n * job.row_blocks * job.column_blocks):
         column0 = b % job.column_blocks * job.bw
         row0 = b // job.column_blocks % job.row_blocks * job.bh
@@ -903,13 +1039,25 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
         else:
             soon_x += job.x.sc - n * job.x.sn - row0 * job.stride0 * job.x.sh
             soon_grad += job.y.sc - n * job.y.sn - row0 * job.y.sh
-        origin = x
+        origin, dy = x, grad
+        walk.rows, walk.columns, walk.masked = rows, columns, False
         if job.lanes:
             pack(&job.x, n, k, C, row, column, height, width, x)
             pack(&job.y, n, k, C, row0, column0, rows, columns, grad)
             ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
         else:
-            wide = up(columns, LANES)               # zeros to the end of the last vector, in both
+            wide = up(columns, LANES)
+            origin = <const elem *> (job.x.at + n * job.x.sn + k // job.M * job.x.sc + row * job.x.sh) + column
+            dy = <const elem *> (job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh) + column0
+            walk.masked = (job.R > 1 and job.stride0 == job.stride1 == 1 and rows >= PANEL_ROWS * job.dilation0
+                           and readable(&job.y, dy, 0, rows - 1, wide)
+                           and readable(&job.x, origin, max(-row, 0), min(job.x.height - row, height) - 1,
+                                        wide + width - columns))
+            x_step, grad_step, length = LANES, LANES, wide // LANES
+        if walk.masked:                             # in place; what is read beside a row does not count
+            ldh, grad_row = job.x.sh // item, job.y.sh // item
+        elif not job.lanes:                         # zeros to the end of the last vector, in both
+            origin, dy = x, grad
             ldh = up((wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1,
                      min(<Py_ssize_t> 2, job.stride1) * LANES)
             packed = x + (LANES - min(max(-column, 0), width) % LANES) % LANES      # and pixels are aligned
@@ -921,14 +1069,19 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
                 deal(origin, ldh, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
                 origin = <const elem *> (scratch + job.dealt_at)
                 ldh = phase * job.stride1
-            x_step, grad_step, length, grad_row = LANES, LANES, wide // LANES, wide
+            grad_row = wide
         x_row = job.stride0 * ldh
+        walk.x_row, walk.grad_row, walk.length, walk.x_step, walk.grad_step = x_row, grad_row, length, x_step, grad_step
         for c in range(vectors):
             i = r = 0
             while job.stride0 == 1 and job.R > 1 and r < job.R:     # neighbouring rows share what they see
                 s = 0
                 while s < job.S:
                     here = dealt(job.S - s)
+                    walk.first, walk.end, walk.soon_x, walk.soon_grad = 0, height, soon_x, soon_grad
+                    if walk.masked:
+                        walk.left = column + s * job.dilation1
+                        walk.first, walk.end = -row - r * job.dilation0, job.x.height - row - r * job.dilation0
                     for j in range(here):
                         pixel[j] = origin + r * job.dilation0 * ldh
                         if job.lanes:
@@ -936,9 +1089,8 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
                         else:
                             pixel[j] += ((s + j) * job.dilation1 % job.stride1 * phase
                                          + (s + j) * job.dilation1 // job.stride1)
-                    gradient_panels(sums + (c * (taps + MOST) + r * job.S + s) * LANES, job.S, pixel, grad + c * LANES,
-                                    rows, job.dilation0, x_row, grad_row, length, x_step, grad_step, soon_x, soon_grad,
-                                    dealt(job.R - r), here)
+                    panels_of(dealt(job.R - r), here)(sums + (c * (taps + MOST) + r * job.S + s) * LANES, job.S, pixel,
+                                                      dy + c * LANES, &walk, job.dilation0)
                     s += here
                 r += dealt(job.R - r)
             if job.stride0 == 1 and job.R > 1:

@@ -37,6 +37,33 @@ def test_adjoint(case, dtype, rng):
             assert (to_weight.astype("i8") * weight.astype("i8")).sum() == total
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("size", "padding", "dilation"), [(3, 1, 1), (3, 4, 1), (2, 1, 1), (5, 2, 1), (7, 3, 2)])
+def test_the_weight_of_a_depthwise_layer_sees_nothing_beside_its_planes(size, padding, dilation, dtype, rng):
+    """Planes in the middle of NaN, the exact sums; and an infinity on a border meets the zeros around the other."""
+    options = {"padding": padding, "dilation": dilation, "groups": 3}
+    for height, width in (13, 13), (14, 16), (20, 37), (31, 70):
+        rows, columns = (n + 2 * padding - (size - 1) * dilation for n in (height, width))
+        x, g = small(rng, (2, 3, height, width), dtype), small(rng, (2, 3, rows, columns), dtype)
+        around = np.pad(x, 2 * ((0, 0),) + 2 * ((padding, padding),))
+        taps = [
+            (around[:, :, p : p + rows, q : q + columns] * g).sum((0, 2, 3))
+            for p in range(0, size * dilation, dilation) for q in range(0, size * dilation, dilation)
+        ]  # fmt: skip
+        expected = np.stack(taps, 1).reshape(3, 1, size, size)
+        among = [np.full((4, 5, *a.shape[2:]), np.nan, dtype) for a in (x, g)]
+        gaps = [np.full((2, 3, a.shape[2] + 2, a.shape[3] + 3), np.nan, dtype) for a in (x, g)]
+        inside = [a[1:3, 1:4] for a in among], [a[:, :, 1:-1, 2:-1] for a in gaps]
+        same(grad.conv2d_weight(x, expected.shape, g, **options), expected)
+        for there in inside:
+            there[0][...], there[1][...] = x, g
+            same(grad.conv2d_weight(there[0], expected.shape, there[1], **options), expected)
+        for channel in range(3):
+            g[channel // 2, channel, 0, -1] = np.inf
+        packed = grad.conv2d_weight(np.asfortranarray(x), expected.shape, np.asfortranarray(g), **options)
+        same(grad.conv2d_weight(x, expected.shape, g, **options), packed)
+
+
 @pytest.mark.parametrize("case", DEPTHWISE, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_depthwise_layers_both_ways(case, dtype, rng):
