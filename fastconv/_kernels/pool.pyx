@@ -295,8 +295,9 @@ cdef inline void pair_tiles(elem *out, const char *x, Py_ssize_t ld, Py_ssize_t 
     cdef vec a, b, odd, v, last = splat(before)
     while True:
         at = <const elem *> (x + 2 * i * item)
-        prefetch(<const char *> at + AHEAD)
-        prefetch(<const char *> at + AHEAD + ld)
+        for p in range(2):
+            prefetch(<const char *> at + AHEAD + p * LANES * item)
+            prefetch(<const char *> at + AHEAD + p * LANES * item + ld)
         a, b = term(at, OP), term(at + LANES, OP)
         for p in range(1, T0 if T0 else opaque(taps)):
             at = <const elem *> (x + 2 * i * item + p * ld)
