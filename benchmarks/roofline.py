@@ -7,8 +7,8 @@ Two numbers bound every kernel: multiply-adds in registers alone, and copying ar
 writes counted. Work of F floating-point operations on B bytes takes at least max(F / peak, B / bandwidth) seconds;
 what a kernel takes is measured against that. The prediction knows its tile, too: two multiply-adds of vectors start
 in a cycle, each waits `LATENCY` cycles for the one before it in its accumulator, and a load that crosses a cache line
-takes `CROSSING` cycles from them; or the time of the bytes where that is longer. The last constant is no theory: it is
-what loops of a tile's shape lost to such loads on the machine of docs/performance.rst.
+takes `CROSSING` cycles from them, as the end of a row takes `ROW`; or the time of the bytes where that is longer. The
+last two are no theory: they are what loops of a tile's shape lost on the machine of docs/performance.rst.
 
 Results are written to arrays that exist. What is read again from a cache may beat the bandwidth, which is memory's.
 """
@@ -33,7 +33,12 @@ except ImportError:  # run as a script
     from calibrate import draw, quartile_ns
 
 LATENCY = 4  # cycles of a multiply-add
-CROSSING = {64: {"line": 0.9, "plane": 1.7}, 32: {"line": 0.9, "plane": 0.9}, 16: {"line": 0.9, "plane": 0.9}}
+CROSSING = {
+    64: {"line": 0.9, "plane": 1.7, "strip": 1.3},
+    32: {"line": 0.9, "plane": 0.9, "strip": 0.9},
+    16: {"line": 0.9, "plane": 0.9, "strip": 0.9},
+}  # fmt: skip
+ROW = 40  # cycles at the end of a row of a strip
 
 
 class Tiles(NamedTuple):
@@ -44,10 +49,11 @@ class Tiles(NamedTuple):
     panel: int  # taps it holds
     rows: int  # of the 2-D tile
     columns: int
+    strip: int = 0  # rows of a strip, 0: there are none
 
 
 TILES = {
-    "avx512": (Tiles(64, 16, 8, 6, 4), Tiles(64, 8, 4, 4, 2)),  # of real numbers, and of complex
+    "avx512": (Tiles(64, 16, 8, 6, 4, 9), Tiles(64, 8, 4, 4, 2)),  # of real numbers, and of complex
     "avx2": (Tiles(32, 8, 4, 4, 2), Tiles(32, 4, 2, 2, 2)),
     "baseline": (Tiles(16, 8, 4, 4, 2), Tiles(16, 4, 2, 2, 2)),
 }
@@ -107,12 +113,12 @@ def _bandwidth(workers: int, n: int = 1 << 26) -> float:
 # ---------------------------------------------------------------------------------------------- what a tile allows
 
 
-def _share(multiply: float, waits: float, loads: float) -> Share:
-    """Of cycles of multiply-adds, those that they wait for each other, and those that loads take from them."""
+def _share(multiply: float, waits: float, loads: float, why: str = "latency at tiles' rims") -> Share:
+    """Of cycles of multiply-adds, those that they wait for each other (or why), and those that loads take from them."""
     of_peak = multiply / (multiply + waits + loads)
     if of_peak > 0.85:
         return Share(of_peak)
-    return Share(of_peak, "loads across lines" if loads > waits else "latency at tiles' rims")
+    return Share(of_peak, "loads across lines" if loads > waits else why)
 
 
 def line_share(dtype: str, taps: int) -> Share:
@@ -129,9 +135,14 @@ def line_share(dtype: str, taps: int) -> Share:
     return _share(multiply, waits, loads)
 
 
-def plane_share(dtype: str, kh: int) -> Share:
-    """Of each column of a kernel of kh rows."""
+def plane_share(dtype: str, kh: int, kw: int) -> Share:
+    """Of a kernel of kh rows by kw."""
     tiles, products = _tiles(dtype)
+    if tiles.strip and kh >= 5 and kw >= 3:
+        parts = -(-kh // tiles.strip)
+        columns = 3 if kh > 6 * parts else 4
+        crossing = _crossing(tiles, np.dtype(dtype).itemsize, "strip")
+        return _share(kh * columns * kw / 2, parts * ROW, parts * columns * kw * crossing, "rows' ends")
     rows = tiles.rows if kh > tiles.rows else min(tiles.rows, 4 if kh >= 3 else 2)
     multiply = waits = loads = 0.0
     for i in range(kh + rows - 1):
@@ -172,13 +183,15 @@ def cases() -> Iterator[Case]:
         yield separable(1024, side)
     for side in (3, 9):
         x, h, y = draw((2048, 2048), "u1"), draw((side, side), "f4") / side**2, np.empty((2048, 2048), "u1")
-        share = Share(plane_share("f4", side).of_peak, "pixels' conversion")
+        share = Share(plane_share("f4", side, side).of_peak, "pixels' conversion")
         yield Case(f"filter2d uint8 2048^2 by {side}x{side}", partial(_run, fastconv.image.filter2d, x, h, out=y),
                    "f32", 2 * x.size * h.size, 2 * x.nbytes, share)
-    x, h = draw((8, 64, 56, 56), "f4"), draw((64, 64, 3, 3), "f4")
-    y = np.empty_like(x)
-    yield Case("layer 8x64x56x56, 64 channels, 3x3", partial(_run, nn.conv2d, x, h, padding=1, out=y),
-               "f32", 2 * y.size * 64 * 9, x.nbytes + y.nbytes + h.nbytes)
+    x, y = draw((8, 64, 56, 56), "f4"), np.empty((8, 64, 56, 56), "f4")
+    for side, why in ((3, "a tile's 16 products for 36"), (5, "multiply-adds")):
+        h = draw((64, 64, side, side), "f4")
+        yield Case(f"layer 8x64x56x56, 64 channels, {side}x{side}",
+                   partial(_run, nn.conv2d, x, h, padding=side // 2, out=y), "f32", 2 * y.size * 64 * side**2,
+                   x.nbytes + y.nbytes + h.nbytes, Share(36 / 16 if side == 3 else 1, why))
     x, y = draw((32, 64, 112, 112), "f4"), np.empty((32, 64, 56, 56), "f4")
     yield Case("max pool 32x64x112x112 by 2x2", partial(_run, nn.max_pool2d, x, 2, out=y), moved=x.nbytes + y.nbytes)
 
@@ -193,7 +206,7 @@ def line(dtype: str, n: int, taps: int) -> Case:
 def plane(dtype: str, n: int, side: int) -> Case:
     """A square image by a square kernel, by direct sums."""
     x, h, y = draw((n, n), dtype), draw((side, side), dtype), np.empty((n, n), dtype)
-    return _sum(f"{n}^2 by {side}x{side}", x, h, y, plane_share(dtype, side), partial(
+    return _sum(f"{n}^2 by {side}x{side}", x, h, y, plane_share(dtype, side, side), partial(
         _run, fastconv.convolve2d, x, h, "same", method="direct", out=y))
 
 
@@ -206,7 +219,7 @@ def _sum(name: str, x: np.ndarray, h: np.ndarray, y: np.ndarray, share: Share, c
 
 def separable(n: int, side: int) -> Case:
     x, taps, y = draw((n, n), "f4"), draw(side, "f4") + 1, np.empty((n, n), "f4")
-    rows, columns = line_share("f4", side), plane_share("f4", side)
+    rows, columns = line_share("f4", side), plane_share("f4", side, 1)
     share = Share(2 / (1 / rows.of_peak + 1 / columns.of_peak), "two passes")
     return Case(f"float32 {n}^2 by {side}x{side}, separable",
                 partial(_run, fastconv.convolve2d, x, np.outer(taps, taps), "same", method="separable", out=y),
