@@ -108,7 +108,7 @@ def test_kernels_larger_than_the_image(face, dtype, rng):
             if mode == "valid" and not _one_holds_the_other(shape, taps, 1):
                 continue
             same(
-                ours(a, k, mode, boundary, 3),
+                ours(a, k, mode, boundary, 3, method="direct"),  # transforms may be faster, but are not exact
                 scipy2d(face, a, k, mode, boundary, 3),
                 (shape, taps, mode, boundary),
             )
