@@ -203,6 +203,23 @@ cdef inline int width_of(Py_ssize_t K, Py_ssize_t k) noexcept nogil:
 
 # --- a task ---------------------------------------------------------------------------------------------
 
+cdef inline const elem *region(const Pictures *x, Py_ssize_t n, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t row,
+                               Py_ssize_t column, Py_ssize_t height, Py_ssize_t width, elem *scratch, Py_ssize_t *ldh,
+                               Py_ssize_t *ldw) noexcept nogil:
+    """A part of a picture with its channels last: where it lies so, or packed with zeros around it into `scratch`.
+
+    OUT ldh, ldw: elements from a row, and from a pixel, to the next
+    """
+    cdef Py_ssize_t item = sizeof(elem)
+    if (x.sc == item and x.sh % item == 0 and x.sw % item == 0 and row >= 0 and column >= 0
+            and height <= x.height - row and width <= x.width - column):
+        ldh[0], ldw[0] = x.sh // item, x.sw // item
+        return <const elem *> (x.at + n * x.sn + channel * item + row * x.sh + column * x.sw)
+    pack(x, n, channel, channels, row, column, height, width, scratch)
+    ldh[0], ldw[0] = width * channels, channels
+    return scratch
+
+
 cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the grid of tasks."""
     cdef Py_ssize_t share = number % job.shares, row, column, g
@@ -232,16 +249,8 @@ cdef void block(const Layer *job, Py_ssize_t n, Py_ssize_t g, Py_ssize_t row0, P
     width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
     packed = up(height * width * job.C * item, PAGE)
     for m in range(batch):
-        if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
-                and height <= job.x.height - row and width <= job.x.width - column):
-            origin = <const elem *> (job.x.at + (n + m) * job.x.sn + g * job.C * item + row * job.x.sh
-                                     + column * job.x.sw)
-            ldh, ldw = job.x.sh // item, job.x.sw // item
-        else:
-            origin = <const elem *> (scratch + m * packed)
-            pack(&job.x, n + m, g * job.C, job.C, row, column, height, width, <elem *> origin)
-            ldw = job.C
-            ldh = width * ldw
+        origin = region(&job.x, n + m, g * job.C, job.C, row, column, height, width, <elem *> (scratch + m * packed),
+                        &ldh, &ldw)
         for i in range(rows):
             for j in range(columns):
                 pixel[pixels] = origin + i * job.stride0 * ldh + j * job.stride1 * ldw
@@ -400,6 +409,12 @@ def packed_lanes(Py_ssize_t K):
     return up(K, WIDE * LANES)
 
 
+cdef cnp.ndarray on_a_line(Py_ssize_t n, dtype):
+    """A new array of n elements, or some more, that begins on a cache line: loads across two are slow."""
+    cdef cnp.ndarray array = np.empty(n + PAGE // <Py_ssize_t> sizeof(elem), dtype)
+    return array[(-<Py_ssize_t> cnp.PyArray_DATA(array) & (PAGE - 1)) // <Py_ssize_t> sizeof(elem):]
+
+
 def pack_weight(cnp.ndarray weight not None, int workers):
     """A new array with the weight in the order of the tiles.
 
@@ -407,11 +422,10 @@ def pack_weight(cnp.ndarray weight not None, int workers):
     """
     cdef Py_ssize_t groups = weight.shape[0], K = weight.shape[1], C = weight.shape[2]
     cdef Py_ssize_t R = weight.shape[3], S = weight.shape[4]
-    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number, item = sizeof(elem)
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number
     cdef const char *at = <const char *> cnp.PyArray_DATA(weight)
     cdef cnp.npy_intp *strides = weight.strides
-    cdef cnp.ndarray packed = np.empty(groups * up(K, WIDE * LANES) * C * R * S + PAGE // item, weight.dtype)
-    packed = packed[(-<Py_ssize_t> cnp.PyArray_DATA(packed) & (PAGE - 1)) // item:]     # loads across lines are slow
+    cdef cnp.ndarray packed = on_a_line(groups * up(K, WIDE * LANES) * C * R * S, weight.dtype)
     cdef elem *to = <elem *> cnp.PyArray_DATA(packed)
     workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * R * S // SHARE))
     if workers > 1:
@@ -584,16 +598,8 @@ cdef bint tiled_task(const Tiled *job, Py_ssize_t number, char *scratch) noexcep
     row, column = job.start0 + row0, job.start1 + column0
     height, width = 2 * (th + d0), 2 * (tw + d1)
     for m in range(batch):
-        if (job.x.sc == item and job.x.sh % item == 0 and job.x.sw % item == 0 and row >= 0 and column >= 0
-                and height <= job.x.height - row and width <= job.x.width - column):
-            origin = <const elem *> (job.x.at + (n + m) * job.x.sn + g * job.C * item + row * job.x.sh
-                                     + column * job.x.sw)
-            ldh, ldw = job.x.sh // item, job.x.sw // item
-        else:
-            origin = <const elem *> scratch
-            pack(&job.x, n + m, g * job.C, job.beside * job.C, row, column, height, width, <elem *> scratch)
-            ldw = job.beside * job.C
-            ldh = width * ldw
+        origin = region(&job.x, n + m, g * job.C, job.beside * job.C, row, column, height, width, <elem *> scratch,
+                        &ldh, &ldw)
         for i in range(th):
             for j in range(tw):
                 to = transformed + tiles * job.tile
@@ -723,10 +729,9 @@ def pack_tiles(cnp.ndarray packed not None, shape, int workers):
     shape : (groups, K, C, 3, 3), the weight's
     """
     cdef Py_ssize_t groups = shape[0], K = shape[1], C = shape[2]
-    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number, item = sizeof(elem)
+    cdef Py_ssize_t blocks = (K + WIDE * LANES - 1) // (WIDE * LANES), number
     cdef const elem *at = <const elem *> cnp.PyArray_DATA(packed)
-    cdef cnp.ndarray transformed = np.empty(groups * up(K, WIDE * LANES) * C * POINTS + PAGE // item, packed.dtype)
-    transformed = transformed[(-<Py_ssize_t> cnp.PyArray_DATA(transformed) & (PAGE - 1)) // item:]
+    cdef cnp.ndarray transformed = on_a_line(groups * up(K, WIDE * LANES) * C * POINTS, packed.dtype)
     cdef elem *to = <elem *> cnp.PyArray_DATA(transformed)
     cdef int fit = 1
     workers = <int> max(1, min(<Py_ssize_t> workers, groups * blocks, groups * K * C * POINTS // SHARE))

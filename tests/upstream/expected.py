@@ -13,7 +13,6 @@ LAWFUL = (
 )
 
 
-
 def _takes_part_of_a_mode():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
