@@ -395,13 +395,16 @@ def by_columns(cnp.ndarray weight not None, cnp.ndarray y not None, stride, dila
     cdef double one, other
     if columns == 0 or C * stride[0] * stride[1] * (1 + (R - 1) * dilation[0] // stride[0]) * width * item > L2_BYTES:
         return False
+    if R == 1 and weight.shape[4] == 1 and stride[0] == 1 and stride[1] == 1:       # a picture is one row, on its lines
+        columns *= y.shape[2]
+        width, dearer = up(columns, LANES), 1.05
     one = lanes * C * R * weight.shape[4]
     other = (dearer * K + 2) * C * R * weight.shape[4] * width / columns
     if y.strides[1] == item:
         other += turned * min(groups, 8)            # whose groups share lines of the cache
     else:
         one += turned
-    return y.shape[2] * width > 2 * LANES and other < one
+    return y.shape[2] * y.shape[3] > 2 * LANES and other < one
 
 
 def packed_lanes(Py_ssize_t K):
