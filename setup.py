@@ -39,7 +39,8 @@ TYPES = {
     "f64": {"FC_REAL": "double"},
     "c64": {"FC_REAL": "float", "FC_COMPLEX": "1"},
     "c128": {"FC_REAL": "double", "FC_COMPLEX": "1"},
-    **{f"u{bits}": {"FC_REAL": f"uint{bits}_t", "FC_INTEGER": "1"} for bits in (8, 16, 32, 64)},
+    "u8": {"FC_REAL": "uint8_t", "FC_INTEGER": "1", "FC_BYTE": "1"},
+    **{f"u{bits}": {"FC_REAL": f"uint{bits}_t", "FC_INTEGER": "1"} for bits in (16, 32, 64)},
     **{f"i{bits}": {"FC_REAL": f"int{bits}_t", "FC_INTEGER": "1"} for bits in (16, 32, 64)},
     **{f"{name}_f32": {"FC_REAL": "float", "FC_IN": c, "FC_OUT": c}
        for name, c in (("u8", "uint8_t"), ("i8", "int8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))},

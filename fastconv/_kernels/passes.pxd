@@ -5,8 +5,8 @@ A pass goes down the columns of a block of rows or along its rows; lanes are nei
 As in tiles.pxd, every element read exists.
 """
 from .tiles cimport (INTEGER, LANES, WIDE_LANES, Plane, acc_t, any_doubt, elem, half, half_load, line, load, mul_add,
-                     opaque, over, plane, splat, store, store_whole, tap_t, vec, wide, wide_mul_add, wide_splat,
-                     widen)
+                     opaque, over, plane, put, splat, spread, store, store_whole, tap_t, times, vec, wide,
+                     wide_mul_add, wide_splat, widen)
 
 cdef enum:
     WIDE = 4                # vectors side by side: enough sums under way to keep the adders busy
@@ -48,7 +48,7 @@ cdef inline void ordered_tile(elem *out, const elem *x, Py_ssize_t step, const P
     cdef tap_t t = splat(p.w[m])
     cdef vec one, other
     for c in range(C):
-        acc[c] = load(x + m * step + c * LANES) * t
+        acc[c] = times(load(x + m * step + c * LANES), t)
     for k in range(opaque(m)):
         t = splat(p.w[k])
         for c in range(C):
@@ -167,23 +167,23 @@ cdef inline void mean_strip(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t
     cdef int c
     cdef vec sum
     cdef vec acc[WIDE]
-    cdef vec divisor = splat(p.divisor), scale = splat(p.scale)
+    cdef vec divisor = spread(p.divisor), scale = spread(p.scale)
     while row < rows:
         m = min(n, rows - row)
         for c in range(C):
-            acc[c] = splat(0)
+            acc[c] = spread(0)
         for i in range(n - 1, -1, -1):
             for c in range(C):
                 acc[c] = acc[c] + load(x + i * ldx + c * LANES) * scale
             if i < m:
                 for c in range(C):
-                    store(tails + (i * C + c) * LANES, acc[c])
+                    put(tails + (i * C + c) * LANES, acc[c])
         for c in range(C):
-            acc[c] = splat(0)
+            acc[c] = spread(0)
         for i in range(m):
             for c in range(C):
                 sum = load(tails + (i * C + c) * LANES) + acc[c]
-                store(out + i * ldo + c * LANES, over(sum, divisor, p.shift))
+                put(out + i * ldo + c * LANES, over(sum, divisor, p.shift))
             if i + 1 < m:
                 for c in range(C):
                     acc[c] = acc[c] + load(x + (n + i) * ldx + c * LANES) * scale
@@ -210,7 +210,7 @@ cdef inline void sum_tile(elem *out, const elem *x, Py_ssize_t m, Py_ssize_t ste
     """C vectors of sums of m elements, or their means."""
     cdef Py_ssize_t k
     cdef int c
-    cdef vec divisor = splat(p.divisor), scale = splat(p.scale)
+    cdef vec divisor = spread(p.divisor), scale = spread(p.scale)
     cdef vec acc[WIDE]
     for c in range(C):
         acc[c] = load(x + c * LANES) * scale
@@ -218,7 +218,7 @@ cdef inline void sum_tile(elem *out, const elem *x, Py_ssize_t m, Py_ssize_t ste
         for c in range(C):
             acc[c] = acc[c] + load(x + k * step + c * LANES) * scale
     for c in range(C):
-        store(out + c * LANES, over(acc[c], divisor, p.shift) if last else acc[c])
+        put(out + c * LANES, over(acc[c], divisor, p.shift) if last else acc[c])
 
 
 cdef inline void sum_row(elem *out, const elem *x, Py_ssize_t m, Py_ssize_t step, const Pass *p, Py_ssize_t n,
@@ -238,13 +238,13 @@ cdef inline void double_row(elem *out, const elem *sums, const elem *x, Py_ssize
                             const Pass *p, Py_ssize_t n, const bint odd, const bint last) noexcept nogil:
     """Sums of 2 m elements, or 2 m + 1, from those of m; or their means."""
     cdef Py_ssize_t i = 0
-    cdef vec v, divisor = splat(p.divisor), scale = splat(p.scale)
+    cdef vec v, divisor = spread(p.divisor), scale = spread(p.scale)
     while i < n:
         i = min(i, n - LANES)
         v = load(sums + i) + load(sums + i + m * step)
         if odd:
             v = v + load(x + i + 2 * m * step) * scale
-        store(out + i, over(v, divisor, p.shift) if last else v)
+        put(out + i, over(v, divisor, p.shift) if last else v)
         i += LANES
 
 

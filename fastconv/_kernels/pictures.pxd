@@ -12,7 +12,7 @@ cdef extern from "simd.h" nogil:
     const int LANES "FC_LANES"
     vec load "fc_load" (const elem *)
     vec splat "fc_splat" (elem)
-    void store "fc_store" (elem *, vec)
+    void store "fc_put" (elem *, vec)
     void transpose "fc_transpose" (vec *)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
     void prefetch "fc_prefetch" (const void *)

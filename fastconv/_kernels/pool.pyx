@@ -39,7 +39,7 @@ from libc.string cimport memcpy
 
 from fastconv import _machine
 
-from .tiles cimport LANES, elem, load, opaque, store, vec
+from .tiles cimport LANES, elem, load, opaque, put as store, vec
 from .windows cimport OVER_NUMBER, OVER_TAPS, PLAIN, ROOT, Axis, Window, axis_of, count, place
 
 cdef extern from "simd.h" nogil:

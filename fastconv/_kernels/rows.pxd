@@ -17,7 +17,7 @@ cdef extern from "simd.h" nogil:
     const int BITS "FC_KEY_BITS"
     vec load "fc_load" (const elem *)
     void prefetch "fc_prefetch" (const void *)
-    void store "fc_store" (elem *, vec)
+    void store "fc_put" (elem *, vec)
     vec vmax "fc_max" (vec, vec)
     vec vmin "fc_min" (vec, vec)
     elem key "fc_key" (elem, order_t, bint)

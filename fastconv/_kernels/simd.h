@@ -7,6 +7,7 @@
  *     FC_REAL     the real type the arithmetic is done in: float, double, uint8_t ... uint64_t
  *     FC_COMPLEX  1 where an element is a pair (real, imaginary) of FC_REAL
  *     FC_INTEGER  1 where FC_REAL is an integer
+ *     FC_BYTE     1 where it is one of 8 bits
  *     FC_IN       the type of the input in memory   (an element, unless pixels are converted)
  *     FC_OUT      the type of the output in memory  (likewise; conversion rounds and saturates)
  *
@@ -32,6 +33,9 @@
 #endif
 #ifndef FC_INTEGER
 #define FC_INTEGER 0
+#endif
+#ifndef FC_BYTE
+#define FC_BYTE 0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -98,21 +102,22 @@ typedef fc_real fc_vec, fc_vec_unaligned;
  *   layer: FC_DEEP x FC_WIDE accumulators, FC_WIDE loaded vectors, one broadcast element;
  *          FC_BROAD loaded vectors where output channels are few and broadcast */
 #define FC_WIDE 2
+#define FC_PAIRS (FC_COMPLEX || FC_BYTE)    /* an accumulator is two registers */
 #if FC_REGISTERS == 32
 #define FC_DEEP 14
 #define FC_BROAD 4
-#define FC_LINE (FC_COMPLEX ? 8 : 16)
+#define FC_LINE (FC_PAIRS ? 8 : 16)
 #define FC_PANEL (FC_COMPLEX || FC_INTEGER ? 4 : 8)
-#define FC_ROWS (FC_COMPLEX ? 4 : 6)
-#define FC_COLUMNS (FC_COMPLEX ? 2 : 4)
+#define FC_ROWS (FC_PAIRS ? 4 : 6)
+#define FC_COLUMNS (FC_PAIRS ? 2 : 4)
 #define FC_STRIP_ROWS (FC_COMPLEX || FC_INTEGER ? 0 : 9)
 #define FC_STRIP(rows) ((rows) > 6 ? 3 : 4)
 #else
 #define FC_DEEP 6
 #define FC_BROAD 3
-#define FC_LINE (FC_COMPLEX ? 4 : 8)
-#define FC_PANEL (FC_COMPLEX ? 2 : 4)
-#define FC_ROWS (FC_COMPLEX ? 2 : 4)
+#define FC_LINE (FC_PAIRS ? 4 : 8)
+#define FC_PANEL (FC_PAIRS ? 2 : 4)
+#define FC_ROWS (FC_PAIRS ? 2 : 4)
 #define FC_COLUMNS 2
 #define FC_STRIP_ROWS 0     /* too few accumulators: rows' ends cost what strips save */
 #define FC_STRIP(rows) 0
@@ -160,6 +165,12 @@ FC_INLINE fc_vec fc_load(const fc_elem *p)
 /* The same for a single use: it may become part of the instruction that uses it. */
 FC_INLINE fc_vec fc_fetch(const fc_elem *p) { return *(const fc_vec_unaligned *) p; }
 
+FC_INLINE void fc_put(fc_elem *p, fc_vec v) { *(fc_vec_unaligned *) p = v; }
+
+#if !FC_COMPLEX
+FC_INLINE fc_vec fc_spread(fc_elem s) { return FC_SPLAT(s); }
+#endif
+
 #if FC_COMPLEX
 /* A complex sum is two real ones over the interleaved input, sum x Re h and sum x Im h, joined at the end. */
 typedef struct { fc_vec re, im; } fc_acc;
@@ -194,6 +205,37 @@ FC_INLINE void fc_store(fc_elem *p, fc_acc a)
         p[i].im = re[2 * i + 1] + im[2 * i];
     }
 }
+#elif FC_BYTE && FC_VECTOR
+/* No instruction multiplies bytes. Two beside each other are multiplied as one number of 16 bits, whose upper byte
+ * takes what the lower product carries; the lower ones are summed once more without their neighbours, and at the end
+ *
+ *     all = sum (256 b + a) h,    even = sum a h    (mod 2^16):    bytes even mod 256 and (all - even) / 256.
+ */
+typedef uint16_t fc_words __attribute__((vector_size(FC_BYTES)));
+typedef struct { fc_words all, even; } fc_acc;
+typedef fc_words fc_tap;
+
+FC_INLINE fc_words fc_even(fc_words v) { return v & (uint16_t) 255; }
+FC_INLINE fc_acc fc_zero(void) { fc_acc a = {{0}, {0}}; return a; }
+FC_INLINE fc_acc fc_resume(const fc_elem *p)
+{
+    fc_words v = (fc_words) fc_fetch(p);
+    fc_acc a = {v, fc_even(v)};
+    return a;
+}
+FC_INLINE fc_tap fc_splat(fc_elem h) { fc_tap t = (uint16_t) h - (fc_words) {0}; FC_HOLD(t); return t; }
+FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h)
+{
+    a.all += (fc_words) x * h;
+    a.even += fc_even((fc_words) x) * h;
+    return a;
+}
+FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { return fc_madd(a, x, h); }
+FC_INLINE fc_acc fc_times(fc_vec x, fc_tap h) { return fc_madd(fc_zero(), x, h); }
+FC_INLINE void fc_store(fc_elem *p, fc_acc a)
+{
+    fc_put(p, (fc_vec) ((a.all - a.even) | fc_even(a.even)));
+}
 #else
 typedef fc_vec fc_acc, fc_tap;
 
@@ -201,7 +243,11 @@ FC_INLINE fc_acc fc_zero(void) { return FC_SPLAT((fc_real) 0); }
 FC_INLINE fc_acc fc_resume(const fc_elem *p) { return fc_fetch(p); }
 FC_INLINE fc_tap fc_splat(fc_elem h) { fc_vec t = FC_SPLAT(h); FC_HOLD(t); return t; }
 FC_INLINE fc_acc fc_madd(fc_acc a, fc_vec x, fc_tap h) { return a + x * h; }
-FC_INLINE void fc_store(fc_elem *p, fc_acc a) { *(fc_vec_unaligned *) p = a; }
+FC_INLINE fc_acc fc_times(fc_vec x, fc_tap h) { return x * h; }
+FC_INLINE void fc_store(fc_elem *p, fc_acc a) { fc_put(p, a); }
+
+/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
+FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
 #endif
 
 #if !FC_COMPLEX
@@ -509,9 +555,6 @@ FC_INLINE fc_vec fc_min(fc_vec a, fc_vec b) { return a < b ? a : b; }
 #endif
 
 #if !FC_COMPLEX
-/* fc_madd with the product rounded before it is added, as plain C without contraction does. */
-FC_INLINE fc_acc fc_mul_add(fc_acc a, fc_vec x, fc_tap h) { fc_vec p = x * h; FC_HOLD(p); return a + p; }
-
 #if FC_VECTOR
 #define FC_BESIDE(type, bytes) __attribute__((vector_size(bytes))) type
 #define FC_CONVERT(v, type) __builtin_convertvector(v, type)

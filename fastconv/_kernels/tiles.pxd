@@ -23,10 +23,13 @@ cdef extern from "simd.h" nogil:
     const bint CONVERTS "FC_CONVERTS"
     const bint INTEGER "FC_INTEGER"
     vec load "fc_load" (const elem *)
+    void put "fc_put" (elem *, vec)
+    vec spread "fc_spread" (elem)
     acc_t zero "fc_zero" ()
     acc_t resume "fc_resume" (const elem *)
     tap_t splat "fc_splat" (elem)
     acc_t madd "fc_madd" (acc_t, vec, tap_t)
+    acc_t times "fc_times" (vec, tap_t)
     acc_t mul_add "fc_mul_add" (acc_t, vec, tap_t)
     void store "fc_store" (elem *, acc_t)
     vec over "fc_over" (vec, vec, int)
