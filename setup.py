@@ -33,7 +33,7 @@ if X86:
 
 NUMPY_API = ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")
 
-# element type -> macros (see simd.h); "u8_f32" reads and writes uint8 pixels and sums in float32
+# element type -> macros (see simd.h); "u8_f32" reads and writes uint8 pixels and sums in float32, "u8_u16" in 16 bits
 TYPES = {
     "f32": {"FC_REAL": "float"},
     "f64": {"FC_REAL": "double"},
@@ -42,6 +42,7 @@ TYPES = {
     "u8": {"FC_REAL": "uint8_t", "FC_INTEGER": "1", "FC_BYTE": "1"},
     **{f"u{bits}": {"FC_REAL": f"uint{bits}_t", "FC_INTEGER": "1"} for bits in (16, 32, 64)},
     **{f"i{bits}": {"FC_REAL": f"int{bits}_t", "FC_INTEGER": "1"} for bits in (16, 32, 64)},
+    "u8_u16": {"FC_REAL": "uint16_t", "FC_INTEGER": "1", "FC_IN": "uint8_t", "FC_OUT": "uint8_t"},
     **{f"{name}_f32": {"FC_REAL": "float", "FC_IN": c, "FC_OUT": c}
        for name, c in (("u8", "uint8_t"), ("i8", "int8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))},
 }

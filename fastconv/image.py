@@ -15,6 +15,7 @@ from ._plan.neighbourhood import MODES
 __all__ = ["filter2d", "sep_filter2d"]
 
 # Kernels that read and write pixels and sum in float32.
+_FIXED_POINT = 1 << 14  # pixels for which a look at the kernel pays
 _PIXELS = {"u1": "u8_f32", "i1": "i8_f32", "u2": "u16_f32", "i2": "i16_f32"}
 
 
@@ -222,15 +223,25 @@ def _filter(
     weights = np.ascontiguousarray(row, work)
     column = column if column is None else np.ascontiguousarray(column, work)
     fill = np.full(1, cval, work)
+    shift = low = 0
+    if pixels == "u8_f32" and y.size >= _FIXED_POINT and (boundary != "fill" or 0 <= int(cval) == cval <= 255):
+        whole = _fixed_point([weights] if column is None else [weights, column])
+        if whole is not None:
+            (weights, *others), shift, low = whole
+            column, fill = (others[0] if others else None), fill.astype(np.uint16)
+            pixels, name = "u8_u16", "u16"
     axis = None if channel_axis is None else normalize_axis_index(channel_axis, 3)
     grey = image.shape if axis is None else tuple(n for i, n in enumerate(image.shape) if i != axis)
     start = (-((weights if column is None else column).shape[0] // 2), -(weights.shape[1] // 2))
 
     way = "direct"
     if column is None:
-        way, factors, *_ = costs.grid_ways(name, weights, grey, grey, [0, 1], False)[0]
+        ways = costs.grid_ways(name, weights, grey, grey, [0, 1], False)
+        way, factors, *_ = ways[0] if name != "u16" else next(way for way in ways if way.name != "fft")
         if factors is not None:
             column, weights = factors[0], factors[1][None]
+    if name == "u16":
+        weights, column = (h if h is None else np.ascontiguousarray(h, np.uint16) for h in (weights, column))
     x = native(image, image.dtype.newbyteorder("=") if pixels and way != "fft" else work)
     to = y if result == x.dtype and takes(y, x, row) else np.empty(y.shape, x.dtype)
     if way == "fft":
@@ -247,11 +258,33 @@ def _filter(
             x_planes, to_planes = _channels(x, axis), _channels(to, axis)
         correlate_kernel(pixels or name).correlate(
             x_planes, to_planes, weights, column, fill, grids.BOUNDARIES[boundary],
-            (start[0], start[1] * group), (1, 1), (1, group), group, threads,
+            (start[0], start[1] * group), (1, 1), (1, group), group, threads, shift, low,
         )  # fmt: skip
     if to is not y:
         _saturate(to, y)
     return y
+
+
+def _fixed_point(factors: list[np.ndarray]) -> tuple[list[np.ndarray], int, int] | None:
+    """Factors of a kernel times 2^shift in whole numbers, shift, and how far sums of bytes may go below zero.
+
+    None where they are no such numbers, or where sums of bytes would not fit 16 bits.
+    """
+    wholes, shift, above, below = [], 0, 1, 0
+    for factor in factors:
+        scaled = factor * 256
+        if not (np.abs(scaled) <= 1 << 16).all() or (scaled != np.rint(scaled)).any():
+            return None
+        whole = scaled.astype(np.int32)
+        bits = int(np.bitwise_or.reduce(whole, axis=None)) | 256
+        zeros = (bits & -bits).bit_length() - 1
+        whole >>= zeros
+        wholes.append(whole)
+        shift += 8 - zeros
+        up, down = int(whole[whole > 0].sum()), -int(whole[whole < 0].sum())
+        above, below = above * up + below * down, above * down + below * up
+    low = -(-255 * below >> (shift + 1)) << (shift + 1)
+    return (wholes, shift, low) if low + 255 * above + (1 << shift >> 1) < 1 << 16 else None
 
 
 def _channels(image: np.ndarray, axis: int | None) -> np.ndarray:

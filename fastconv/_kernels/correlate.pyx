@@ -33,8 +33,8 @@ from libc.string cimport memcpy, memset
 from fastconv import _machine
 
 from .tiles cimport (
-    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, strip_columns, strip_height,
-    sum_of_squares, tile_rows, write,
+    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, scale_t, strip_columns,
+    strip_height, sum_of_squares, tile_rows, write, write_line,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -89,6 +89,7 @@ cdef struct Job:
     Py_ssize_t *offset          # [kw]: where a kernel column stands in a row that the tiles read
     int boundary
     elem fill
+    scale_t scale               # of integers' sums that are converted
     int batch_ndim
     Py_ssize_t batch_shape[MAX_BATCH]
     Py_ssize_t batch_xs[MAX_BATCH]
@@ -207,15 +208,13 @@ cdef inline void copy_in(elem *to, const char *at, Py_ssize_t step, Py_ssize_t n
         memcpy(to, at, n * sizeof(elem))
 
 
-cdef inline void copy_out(char *at, Py_ssize_t step, const elem *v, Py_ssize_t n) noexcept nogil:
+cdef inline void copy_out(char *at, Py_ssize_t step, const elem *v, Py_ssize_t n, scale_t scale) noexcept nogil:
     cdef Py_ssize_t j
-    cdef elem_out *side_by_side = <elem_out *> at
     if step != sizeof(elem_out):
         for j in range(n):
-            (<elem_out *> (at + j * step))[0] = write(v[j])
+            (<elem_out *> (at + j * step))[0] = write(v[j], scale)
     else:
-        for j in range(n):
-            side_by_side[j] = write(v[j])
+        write_line(<elem_out *> at, v, n, scale)
 
 
 # --- a block --------------------------------------------------------------------------------------------
@@ -336,7 +335,7 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
                            job.stride0, job.dilation0, rows, n)
         if staged:
             for i in range(rows):
-                copy_out(to + i * job.os0, job.os1, result + i * ldo, columns)
+                copy_out(to + i * job.os0, job.os1, result + i * ldo, columns, job.scale)
 
 
 # --- the grid of blocks ---------------------------------------------------------------------------------
@@ -452,7 +451,7 @@ def power(cnp.ndarray x not None):
 
 def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel not None,
               cnp.ndarray column, cnp.ndarray fill not None, int boundary, start, stride, dilation,
-              Py_ssize_t group, int workers):
+              Py_ssize_t group, int workers, int shift=0, Py_ssize_t low=0):
     """Correlate every array of a batch with one kernel of m dimensions, m = 2 (planes) or more.
 
     x : (..., n[0], ..., n[m-1]), aligned, native, any strides, of the module's input type   IN
@@ -463,6 +462,7 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
     start, stride, dilation : m numbers each; the last start and dilation count elements, not pixels
     group : channels that interleave in a row
     workers : threads at most
+    shift, low : of pixels summed as integers: taps are the kernel's times 2^shift, and no sum is below -low
     """
     cdef Job job
     cdef int d = x.ndim - 2, outer = kernel.ndim - 2, batch = x.ndim - kernel.ndim, i
@@ -487,6 +487,7 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
     job.column = NULL if column is None else <const elem *> cnp.PyArray_DATA(column)
     job.boundary = boundary
     job.fill = (<const elem *> cnp.PyArray_DATA(fill))[0]
+    job.scale.shift, job.scale.low = shift, low
     job.batch_ndim = batch
     for i in range(batch):
         job.batch_shape[i] = x.shape[i]
@@ -563,6 +564,7 @@ cdef int quick(char *out, Py_ssize_t rows, Py_ssize_t columns, const char *x, Py
     job.outer, job.planes, job.outputs = 0, 1, 1
     job.boundary, job.batch_ndim = FILL, 0
     memset(&job.fill, 0, sizeof(elem))
+    job.scale.shift, job.scale.low = 0, 0
     job.pack = job.stage = False
     if lay_out(&job, 1, 1):
         scratch = <char *> malloc(job.scratch_bytes)

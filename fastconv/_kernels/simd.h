@@ -444,7 +444,10 @@ FC_INLINE double fc_power(const fc_elem *p, ptrdiff_t n)
     return sum;
 }
 
-/* An input element in memory, and an output element from a finished sum. */
+/* An input element in memory, and an output element from a finished sum. Pixels that are summed as integers meet taps
+ * times 2^shift; no such sum is below -low, a multiple of 2^(shift + 1), and from there on all of them fit the type. */
+typedef struct { int shift; fc_real low; } fc_scale;
+
 #if FC_CONVERTS
 #define FC_SIGNED ((fc_out) -1 < 0)
 #define FC_HIGHEST ((fc_real) (((uintmax_t) 1 << (8 * sizeof(fc_out) - FC_SIGNED)) - 1))
@@ -452,17 +455,53 @@ FC_INLINE double fc_power(const fc_elem *p, ptrdiff_t n)
 FC_INLINE fc_elem fc_read(const fc_in *p) { return (fc_elem) *p; }
 
 /* Rounded half to even and saturated; NaN gives 0. */
-FC_INLINE fc_out fc_write(fc_elem v)
+#if FC_INTEGER
+FC_INLINE fc_out fc_write(fc_elem v, fc_scale scale)
 {
+    const fc_elem some = scale.shift > 0, half = (fc_elem) ((1 << scale.shift >> 1) - some);
+    const fc_elem base = (fc_elem) (scale.low >> scale.shift), highest = (fc_elem) FC_HIGHEST;
+    v += scale.low;
+    v += half + (v >> scale.shift & some);
+    v >>= scale.shift;
+    v = v > base ? v : base;
+    v -= base;
+    return (fc_out) (v < highest ? v : highest);
+}
+#else
+FC_INLINE fc_out fc_write(fc_elem v, fc_scale scale)
+{
+    (void) scale;
     v = v == v ? v : 0;
     v = v > FC_LOWEST ? v : FC_LOWEST;
     v = v < FC_HIGHEST ? v : FC_HIGHEST;
     return (fc_out) (int32_t) rintf(v);
 }
+#endif
 #else
 FC_INLINE fc_elem fc_read(const fc_in *p) { return *p; }
-FC_INLINE fc_out fc_write(fc_elem v) { return v; }
+FC_INLINE fc_out fc_write(fc_elem v, fc_scale scale) { (void) scale; return v; }
 #endif
+
+/* A line of them. Of integers the compiler would widen every shift, so vectors do what `fc_write` does. */
+FC_INLINE void fc_write_line(fc_out *p, const fc_elem *v, ptrdiff_t n, fc_scale scale)
+{
+    ptrdiff_t i = 0;
+#if FC_CONVERTS && FC_INTEGER && FC_VECTOR
+    typedef fc_out outs __attribute__((vector_size(FC_BYTES / sizeof(fc_elem) * sizeof(fc_out))));
+    typedef outs outs_unaligned __attribute__((aligned(1), may_alias));
+    const fc_vec low = fc_spread(scale.low), base = low >> scale.shift, highest = fc_spread((fc_elem) FC_HIGHEST);
+    const fc_vec some = fc_spread(scale.shift > 0), half = fc_spread((fc_elem) (1 << scale.shift >> 1)) - some;
+    for (; i + FC_LANES <= n; i += FC_LANES) {
+        fc_vec t = fc_fetch(v + i) + low;
+        t = (t + half + (t >> scale.shift & some)) >> scale.shift;
+        t = (t - base) & (fc_vec) (t > base);
+        t = fc_pick((fc_mask) (t < highest), t, highest);
+        *(outs_unaligned *) (p + i) = __builtin_convertvector(t, outs);
+    }
+#endif
+    for (; i < n; i++)
+        p[i] = fc_write(v[i], scale);
+}
 
 #if FC_INTEGER
 /* Order.  Numbers of any kind are compared as integers of their width, their keys: the order of the keys is that

@@ -44,7 +44,11 @@ cdef extern from "simd.h" nogil:
     bint any_doubt "fc_any_doubt" (const elem *, const int, elem)
     void prefetch "fc_prefetch_all" (const char *, Py_ssize_t)
     elem read "fc_read" (const elem_in *)
-    elem_out write "fc_write" (elem)
+    ctypedef struct scale_t "fc_scale":
+        int shift
+        Py_ssize_t low
+    elem_out write "fc_write" (elem, scale_t)
+    void write_line "fc_write_line" (elem_out *, const elem *, Py_ssize_t, scale_t)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
     const elem *anchor "fc_anchor" (const elem *)
     void prefetch_near "fc_prefetch" (const void *)
