@@ -1,7 +1,7 @@
 """Which way is fastest: a cost model, in nanoseconds on one thread.
 
     direct       outputs * (taps * mac + sample)            (of a kernel of several rows: mac2)
-    separable    outputs * (terms * (taps of its factors * axis + sample / 2) + sample)   (more axes: a sample each)
+    separable    outputs * (terms * (taps of its factors * axis + sample / 2) + sample) + AXES_CALLS
     FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
@@ -29,6 +29,7 @@ TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
 DEARER = 1.25  # transforms of lines, than measured on one thread: what they are beside sums on two
 DEARER2 = 1.4  # of grids, whose tiles are few
 DEARER_AXES = 1.25  # passes along axes, likewise
+AXES_CALLS = 5e4  # what finding the factors, and calling for their passes, takes
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
@@ -91,7 +92,7 @@ def separable(name: str, kernel: tuple[int, ...], outputs: int, terms: int) -> f
     cost = costs(name)
     axes = [k for k in kernel if k > 1]
     passes = terms * (sum(axes) * cost.axis + cost.sample / 2) + (len(axes) - 1) * cost.sample
-    return outputs * passes * DEARER_AXES
+    return outputs * passes * DEARER_AXES + AXES_CALLS
 
 
 def is_small(name: str, kernel: tuple[int, ...], count: tuple[int, ...]) -> bool:

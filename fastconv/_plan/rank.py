@@ -1,6 +1,8 @@
 """Kernels that are a sum of few outer products, found by elimination and checked entry by entry."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 Factors = dict[int, np.ndarray]  # by axis: a row of taps for each term
@@ -22,13 +24,15 @@ def outer_terms(kernel: np.ndarray, most: int = 1) -> Terms | None:
     magnitudes add up to no more than twice its own. Of one term they are its own, entry by entry.
     """
     dtype = kernel.dtype
-    if _more(kernel, most) or not np.isfinite(kernel).all():
+    if _more(kernel, most):
         return None
     wide = kernel.astype(np.result_type(dtype, np.float64), order="C")
     largest = float(abs(wide).max())
+    if not math.isfinite(largest):
+        return None
     if largest == 0:
         return np.zeros((1, kernel.shape[0]), dtype), np.zeros((1, kernel.shape[1]), dtype)
-    bits = int(np.frexp(largest)[1])
+    bits = math.frexp(largest)[1]
     scale = 1.0 if dtype.kind in "iu" else 2.0 ** min(max(SCALE - bits, 0), 2 * SCALE)
     parts = wide.view(np.float64) * scale
     if dtype.kind in "iu" or (parts == np.rint(parts)).all():
@@ -51,10 +55,10 @@ def _terms(kernel: np.ndarray, dtype: np.dtype, most: int) -> Terms | None:
     columns, rows = [], []
     with np.errstate(all="ignore"):
         for n in range(most):
-            i, j = np.unravel_index(abs(rest).argmax(), rest.shape)
+            i, j = divmod(int(abs(rest).argmax()), rest.shape[1])
             columns.append((rest[:, j] / rest[i, j]).astype(dtype))
             rows.append(rest[i].astype(dtype))
-            term = np.outer(columns[-1].astype(kernel.dtype), rows[-1])
+            term = columns[-1][:, None].astype(kernel.dtype) * rows[-1]
             rest -= term
             size += abs(term)
             if (abs(rest) <= (4 + n * kernel.shape[1]) * rounding * size).all():
