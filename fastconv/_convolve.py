@@ -340,8 +340,8 @@ def convolve2d(
     -----
     Direct sums have the error of the plain sum, at most ``P Q eps sum |x| |h|``; separable ones of R outer products
     at most ``(R (P + Q) + 4) eps sum |x| a``, where a is what these add up to in magnitude: for one, and for whole
-    numbers, |h|, else no more than 2 |h| in the kernel's sum. By transform it is at most ``16 eps log2(N) norm(x tile) norm(h)``, N being
-    the points of a tile.
+    numbers, it is |h|, and else in all the kernel no more than twice that. By transform it is at most
+    ``16 eps log2(N) norm(x tile) norm(h)``, N being the points of a tile.
 
     Examples
     --------
