@@ -36,16 +36,12 @@ def outer_terms(kernel: np.ndarray, most: int = 1) -> Terms | None:
     scale = 1.0 if dtype.kind in "iu" else 2.0 ** min(max(SCALE - bits, 0), 2 * SCALE)
     parts = wide.view(np.float64) * scale
     if dtype.kind in "iu" or (parts == np.rint(parts)).all():
-        if dtype.kind == "c":
-            most = 1  # as it is written, their sum is exact
-        elif bits <= 31:
-            terms = _whole_terms(kernel if dtype.kind in "iu" else parts, most)
-            if terms is not None:
-                return terms[0].astype(dtype), (terms[1] / scale).astype(dtype) if scale > 1 else terms[1].astype(dtype)
-            if dtype.kind in "iu" or largest * scale * np.finfo(dtype).eps < 1:
-                return None
-        elif dtype.kind in "iu":
+        if bits <= 31 and dtype.kind != "c":
+            terms = _whole_terms(kernel if scale == 1 else parts, most)
+            return terms and (terms[0].astype(dtype), (terms[1] if scale == 1 else terms[1] / scale).astype(dtype))
+        if dtype.kind in "iu":
             return None
+        most = 1  # terms that round would meet where the sum as it is written is exact
     return _terms(wide, dtype, most)
 
 

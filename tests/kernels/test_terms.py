@@ -132,6 +132,21 @@ def test_infinities_come_out_as_of_the_sum(dtype, rng):
             assert not np.isfinite(expected).all()
 
 
+def test_planes_of_a_stack_are_filtered_alike(rng):
+    kernel, _ = of_rank(rng, (9, 12), 2, np.dtype("f4"))
+    x = normal(rng, (3, 50, 60), "f4")
+    x[1, 20, 20] = np.inf
+    window = (0, -4, -6), x.shape, "mirror", np.zeros(1, "f4"), (1, 1, 1), (1, 1, 1)
+    with np.errstate(all="ignore"):
+        stack = grids.correlate(x, kernel[None], *window, "separable", None, 2)
+        for plane, alone in zip(stack, x, strict=True):
+            window = (-4, -6), alone.shape, "mirror", np.zeros(1, "f4"), (1, 1), (1, 1)
+            same(plane, grids.correlate(alone, kernel, *window, "separable", None, 1))
+    with pytest.raises(ValueError, match="an outer product; this one"):  # terms are summed in planes
+        window = (-4, -6, 0), x.shape, "mirror", np.zeros(1, "f4"), (1, 1, 1), (1, 1, 1)
+        grids.correlate(x, kernel[:, :, None], *window, "separable", None, 1)
+
+
 def test_what_auto_takes(rng, monkeypatch):
     """Terms where they save a good part of the sums of a large image."""
     taken = []
