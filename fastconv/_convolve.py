@@ -310,8 +310,8 @@ def convolve2d(
         Distance of the taps of in2: sizes are those of a kernel with d - 1 zeros between its taps, (K - 1) d + 1,
         but the zeros are not multiplied.
     method : {'auto', 'direct', 'separable', 'fft'}, optional
-        How to compute. 'auto' takes the fastest by a cost model: 'separable' where in2 is found to be an outer
-        product, 'fft' (in tiles) for large kernels where the input is finite and integers come out exact.
+        How to compute. 'auto' takes the fastest by a cost model: 'separable' where in2 is found to be a sum of few
+        outer products, 'fft' (in tiles) for large kernels where the input is finite and integers come out exact.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, any strides. It may overlap the inputs.
     workers : int, optional
@@ -338,9 +338,10 @@ def convolve2d(
 
     Notes
     -----
-    Direct sums have the error of the plain sum, at most ``P Q eps sum |x| |h|``; separable ones at most
-    ``(P + Q + 4) eps sum |x| |h|``. By transform it is at most ``16 eps log2(N) norm(x tile) norm(h)``, N being
-    the points of a tile.
+    Direct sums have the error of the plain sum, at most ``P Q eps sum |x| |h|``; separable ones of R outer products
+    at most ``(R (P + Q) + 4) eps sum |x| a``, where a is what these add up to in magnitude: for one, and for whole
+    numbers, it is |h|, and else in all the kernel no more than twice that. By transform it is at most
+    ``16 eps log2(N) norm(x tile) norm(h)``, N being the points of a tile.
 
     Examples
     --------
@@ -404,8 +405,8 @@ def correlate2d(
         Distance of the taps of in2: sizes are those of a kernel with d - 1 zeros between its taps, (K - 1) d + 1,
         but the zeros are not multiplied.
     method : {'auto', 'direct', 'separable', 'fft'}, optional
-        How to compute. 'auto' takes the fastest by a cost model: 'separable' where in2 is found to be an outer
-        product, 'fft' (in tiles) for large kernels where the input is finite and integers come out exact.
+        How to compute. 'auto' takes the fastest by a cost model: 'separable' where in2 is found to be a sum of few
+        outer products, 'fft' (in tiles) for large kernels where the input is finite and integers come out exact.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, any strides. It may overlap the inputs.
     workers : int, optional

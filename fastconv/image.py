@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _runtime
-from ._plan import grids
+from ._plan import grids, rank
 from ._plan import method as costs
 from ._plan.dtypes import correlate_kernel, native, output, takes
 from ._plan.neighbourhood import MODES
@@ -174,7 +174,7 @@ def sep_filter2d(
            [0, 3, 3]], dtype=uint8)
     """
     row, column = _weights(kernel_rows, "kernel_rows", 1), _weights(kernel_columns, "kernel_columns", 1)
-    return _filter(image, row[None], column, mode, cval, channel_axis, dtype, out, workers)
+    return _filter(image, None, (column[None], row[None]), mode, cval, channel_axis, dtype, out, workers)
 
 
 def _weights(kernel: Any, name: str, ndim: int) -> np.ndarray:
@@ -188,8 +188,8 @@ def _weights(kernel: Any, name: str, ndim: int) -> np.ndarray:
 
 def _filter(
     image: Any,
-    row: np.ndarray,
-    column: np.ndarray | None,
+    kernel: np.ndarray | None,
+    terms: rank.Terms | None,
     mode: str,
     cval: float,
     channel_axis: int | None,
@@ -220,34 +220,41 @@ def _filter(
     pixels = _PIXELS.get(image.dtype.str[1:]) if result == image.dtype.newbyteorder("=") else None
     narrow = image.dtype.itemsize <= (4 if image.dtype.kind == "f" else 2)
     work, name = (np.dtype(np.float32), "f32") if narrow else (np.dtype(np.float64), "f64")
-    weights = np.ascontiguousarray(row, work)
-    column = column if column is None else np.ascontiguousarray(column, work)
+    if kernel is not None:
+        kernel = np.ascontiguousarray(kernel, work)
+        shape, taps = kernel.shape, [kernel]
+    else:
+        assert terms is not None
+        terms = columns, rows = np.ascontiguousarray(terms[0], work), np.ascontiguousarray(terms[1], work)
+        shape, taps = (columns.shape[1], rows.shape[1]), [columns, rows]
     fill = np.full(1, cval, work)
     shift = low = 0
-    if pixels == "u8_f32" and y.size >= _FIXED_POINT and (boundary != "fill" or 0 <= int(cval) == cval <= 255):
-        whole = _fixed_point([weights] if column is None else [weights, column])
+    if pixels == "u8_f32" and y.size >= _FIXED_POINT and (
+        boundary != "fill" or (0 <= cval <= 255 and cval == int(cval))
+    ):
+        whole = _fixed_point(taps)
         if whole is not None:
-            (weights, *others), shift, low = whole
-            column, fill = (others[0] if others else None), fill.astype(np.uint16)
-            pixels, name = "u8_u16", "u16"
+            (first, *others), shift, low = whole
+            kernel, terms = (None, (first, others[0])) if others else (first, None)
+            pixels, name, fill = "u8_u16", "u16", fill.astype(np.uint16)
     axis = None if channel_axis is None else normalize_axis_index(channel_axis, 3)
     grey = image.shape if axis is None else tuple(n for i, n in enumerate(image.shape) if i != axis)
-    start = (-((weights if column is None else column).shape[0] // 2), -(weights.shape[1] // 2))
+    start = -(shape[0] // 2), -(shape[1] // 2)
 
     way = "direct"
-    if column is None:
-        ways = costs.grid_ways(name, weights, grey, grey, [0, 1], False)
-        way, factors, *_ = ways[0] if name != "u16" else next(way for way in ways if way.name != "fft")
-        if factors is not None:
-            column, weights = factors[0], factors[1][None]
+    if kernel is not None:
+        ways = costs.grid_ways(name, kernel, grey, grey, [0, 1], False)
+        way, factors, *_ = next(way for way in ways if name != "u16" or way.name != "fft")
+        terms = None if factors is None else (factors[0], factors[1])
     if name == "u16":
-        weights, column = (h if h is None else np.ascontiguousarray(h, np.uint16) for h in (weights, column))
+        kernel = kernel if kernel is None else np.ascontiguousarray(kernel, np.uint16)
+        terms = terms and (np.ascontiguousarray(terms[0], np.uint16), np.ascontiguousarray(terms[1], np.uint16))
     x = native(image, image.dtype.newbyteorder("=") if pixels and way != "fft" else work)
-    to = y if result == x.dtype and takes(y, x, row) else np.empty(y.shape, x.dtype)
+    to = y if result == x.dtype and takes(y, x, *taps) else np.empty(y.shape, x.dtype)
     if way == "fft":
         for one, filtered in zip(_channels(x, axis), _channels(to, axis), strict=True):
             filtered[...] = grids.correlate(
-                one, weights, start, one.shape, boundary, fill, (1, 1), (1, 1), "auto", None, workers
+                one, taps[0], start, one.shape, boundary, fill, (1, 1), (1, 1), "auto", None, workers
             )
     else:
         group = 1
@@ -257,7 +264,7 @@ def _filter(
         else:
             x_planes, to_planes = _channels(x, axis), _channels(to, axis)
         correlate_kernel(pixels or name).correlate(
-            x_planes, to_planes, weights, column, fill, grids.BOUNDARIES[boundary],
+            x_planes, to_planes, kernel, *(terms or (None, None)), fill, grids.BOUNDARIES[boundary],
             (start[0], start[1] * group), (1, 1), (1, group), group, threads, shift, low,
         )  # fmt: skip
     if to is not y:

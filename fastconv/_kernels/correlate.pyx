@@ -15,9 +15,16 @@ is cut into blocks, shared among the threads:
   into the slot that the plane has modulo the kernel, and stays there while the run's windows reach it.
 
 So a boundary costs only where there is one, and the tiles (tiles.pxd) know of none of this. The kernel's shape
-chooses the tile: one row goes by lines, all else by planes; a separable kernel does its rows by lines into
-scratch, then its columns from there, while the block is in cache. How the output is cut does not change any
-sum, so the result is the same for every number of workers.
+chooses the tile: one row goes by lines, all else by planes. How the output is cut does not change any sum, so the
+result is the same for every number of workers.
+
+A kernel that is a sum of outer products, of one in the plainest case,
+
+    h[p, q] = sum_t columns[t, p] rows[t, q]
+
+does the rows of every term by lines into scratch, then all their columns from there as one sum over the planes t,
+while the block is in cache. Terms of infinite samples may cancel where the kernel's own products do not, and so may
+what overflows: outputs of several terms that are not finite are summed again by the kernel as it is.
 
 Arrays come as ndarrays and are walked by pointer and stride: taking three memoryviews costs more than a small
 call has to spend.
@@ -33,8 +40,8 @@ from libc.string cimport memcpy, memset
 from fastconv import _machine
 
 from .tiles cimport (
-    COLUMNS, CONVERTS, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, scale_t, strip_columns,
-    strip_height, sum_of_squares, tile_rows, write, write_line,
+    COLUMNS, CONVERTS, INTEGER, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, scale_t,
+    strip_columns, strip_height, sum_of_squares, tile_rows, write, write_line,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -84,8 +91,10 @@ cdef struct Job:
     Axis axes[MAX_BATCH]
     Py_ssize_t planes           # of the kernel
     Py_ssize_t outputs          # planes of an array of the batch
-    const elem *h               # [planes, kh, kw]; row taps [kw] where there are column taps
-    const elem *column          # [kh], or NULL
+    const elem *h               # [planes, kh, kw], or NULL where there is one term
+    Py_ssize_t terms            # 0: the sum is taken as it is written
+    const elem *row_taps        # [terms, kw]
+    const elem *column_taps     # [terms, kh]
     Py_ssize_t *offset          # [kw]: where a kernel column stands in a row that the tiles read
     int boundary
     elem fill
@@ -102,7 +111,7 @@ cdef struct Job:
     Py_ssize_t run, runs
     # scratch memory of a thread: where its parts start, in bytes, and their rows, in elements
     Py_ssize_t step_at, tags_at, packed_at, slot_bytes, middle_at, staging_at, scratch_bytes
-    Py_ssize_t phase, middle_ld, staging_ld
+    Py_ssize_t phase, middle_ld, middle_size, staging_ld
 
 
 cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
@@ -256,6 +265,23 @@ cdef void correlate_rows(elem *out, Py_ssize_t ldo, const elem *x, Py_ssize_t ld
     correlate_plane(out, ldo, x, ldx, h, planes, step, kh, kw, offset, stride, dilation, rows, n)
 
 
+cdef inline void repair(const Job *job, elem *result, Py_ssize_t ldo, const elem *x, Py_ssize_t ldx, elem *again,
+                        Py_ssize_t *step, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t n) noexcept nogil:
+    """Sums what is not finite by the kernel as it is   IN x   INOUT result   TEMP again."""
+    cdef Py_ssize_t i, j
+    cdef bint finite = True
+    for i in range(rows):
+        finite = finite and all_finite(result + i * ldo, columns)
+    if finite:
+        return
+    correlate_rows(again, job.middle_ld, x, ldx, job.h, 1, step, job.kh, job.kw, job.offset, job.stride0,
+                   job.dilation0, rows, n)
+    for i in range(rows):
+        for j in range(columns):
+            if not all_finite(result + i * ldo + j, 1):
+                result[i * ldo + j] = again[i * job.middle_ld + j]
+
+
 cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
     """Block `number` of the batch's grids of blocks."""
     cdef const char *x = job.x
@@ -326,13 +352,18 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         step[job.planes - 1] = 0
         to = output_plane(job, out, o)
         result = <elem *> (scratch + job.staging_at) if staged else <elem *> to
-        if job.column == NULL:
+        if job.terms == 0:
             correlate_rows(result, ldo, origin, ldx, job.h, job.planes, step, job.kh, job.kw, job.offset, job.stride0,
                            job.dilation0, rows, n)
         else:
-            correlate_rows(middle, job.middle_ld, origin, ldx, job.h, 1, step, 1, job.kw, job.offset, 1, 1, height, n)
-            correlate_rows(result, ldo, middle, job.middle_ld, job.column, 1, step, job.kh, 1, job.offset,
+            for i in range(job.terms):
+                correlate_rows(middle + i * job.middle_size, job.middle_ld, origin, ldx, job.row_taps + i * job.kw, 1,
+                               step, 1, job.kw, job.offset, 1, 1, height, n)
+                step[i] = job.middle_size
+            correlate_rows(result, ldo, middle, job.middle_ld, job.column_taps, job.terms, step, job.kh, 1, job.offset,
                            job.stride0, job.dilation0, rows, n)
+            if job.terms > 1 and not INTEGER:
+                repair(job, result, ldo, origin, ldx, middle, step, rows, columns, n)
         if staged:
             for i in range(rows):
                 copy_out(to + i * job.os0, job.os1, result + i * ldo, columns, job.scale)
@@ -370,6 +401,11 @@ cdef inline void inside(Py_ssize_t start, Py_ssize_t stride, Py_ssize_t reach, P
         low[0] = high[0] = 0
 
 
+cdef inline Py_ssize_t multiply_adds(const Job *job) noexcept nogil:
+    """Of an output."""
+    return job.terms * (job.kh + job.kw) if job.terms > 0 else job.planes * job.kh * job.kw
+
+
 cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     """Chooses the blocks, and the scratch memory they need, for a batch. False: out of memory."""
     cdef Py_ssize_t reach0 = (job.kh - 1) * job.dilation0, reach1 = (job.kw - 1) * job.dilation1
@@ -380,9 +416,9 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     job.row_cuts = job.column_cuts = job.offset = NULL
     if job.outer or job.rows * job.columns * item <= SMALL_BYTES and reach0 * reach1 <= SMALL_BYTES:
         job.pack = True
-    area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
-    bh = 128 if strip > 0 and job.column == NULL else up(32, tile)     # strips lose rows at either end
-    if job.pack or job.column != NULL:              # rows above and below are packed or filtered again
+    area = multiply_adds(job)
+    bh = 128 if strip > 0 and job.terms == 0 else up(32, tile)     # strips lose rows at either end
+    if job.pack or job.terms > 0:                   # rows above and below are packed or filtered again
         bh = up(min(max(bh, 4 * reach0), 128), tile)
     bh = min(bh, job.rows)
     bw = min(job.columns, LONGEST // unit * unit, up(BLOCK_BYTES // (bh * item), unit))
@@ -413,11 +449,12 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     job.phase = up(width // job.stride1 + 1, LANES)
     job.middle_ld = job.staging_ld = up(max(bw, LANES), LANES) + LANES
     job.step_at = up(job.phase * job.stride1 * sizeof(Py_ssize_t), PAGE)
-    job.tags_at = job.step_at + up(job.planes * job.kh * sizeof(Py_ssize_t), PAGE)
+    job.tags_at = job.step_at + up(max(job.planes, job.terms) * job.kh * sizeof(Py_ssize_t), PAGE)
     job.packed_at = job.tags_at + up(job.planes * sizeof(char *), PAGE)
     job.slot_bytes = height * packed_row(job.phase * job.stride1) * item
     job.middle_at = job.packed_at + job.planes * job.slot_bytes
-    job.staging_at = job.middle_at + (up(height * job.middle_ld * item, PAGE) if job.column != NULL else 0)
+    job.middle_size = up(height * job.middle_ld, LANES)
+    job.staging_at = job.middle_at + up(job.terms * job.middle_size * item, PAGE)
     job.scratch_bytes = job.staging_at + up(bh * job.staging_ld * item, PAGE)
 
     job.offset = <Py_ssize_t *> malloc(job.kw * sizeof(Py_ssize_t))
@@ -449,15 +486,15 @@ def power(cnp.ndarray x not None):
     return sum_of_squares(<const elem *> cnp.PyArray_DATA(x), x.size)
 
 
-def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel not None,
-              cnp.ndarray column, cnp.ndarray fill not None, int boundary, start, stride, dilation,
+def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel, cnp.ndarray columns,
+              cnp.ndarray rows, cnp.ndarray fill not None, int boundary, start, stride, dilation,
               Py_ssize_t group, int workers, int shift=0, Py_ssize_t low=0):
     """Correlate every array of a batch with one kernel of m dimensions, m = 2 (planes) or more.
 
     x : (..., n[0], ..., n[m-1]), aligned, native, any strides, of the module's input type   IN
     out : (..., count[0], ..., count[m-1]), likewise, not overlapping x or kernel   OUT
-    kernel : (k[0], ..., k[m-1]), C-contiguous; with `column`, the row taps (1, kw)   IN
-    column : (kh,), C-contiguous, or None: the kernel is the outer product of column and row taps   IN
+    kernel : (k[0], ..., k[m-1]), C-contiguous; may be None where it is one outer product   IN
+    columns, rows : (terms, kh), (terms, kw), C-contiguous, or None: outer products that the kernel is the sum of   IN
     fill : (1,), what lies outside under FILL   IN
     start, stride, dilation : m numbers each; the last start and dilation count elements, not pixels
     group : channels that interleave in a row
@@ -465,12 +502,12 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
     shift, low : of pixels summed as integers: taps are the kernel's times 2^shift, and no sum is below -low
     """
     cdef Job job
-    cdef int d = x.ndim - 2, outer = kernel.ndim - 2, batch = x.ndim - kernel.ndim, i
+    cdef int d = x.ndim - 2, outer = 0 if kernel is None else kernel.ndim - 2, batch = d - outer, i
     cdef Py_ssize_t arrays = 1, blocks, done = 0, step, end, area, work
     cdef char *scratch
     cdef bint laid
     if outer < 0 or not 0 <= batch <= MAX_BATCH or outer > MAX_BATCH or out.ndim != x.ndim:
-        raise ValueError(f"a kernel of {kernel.ndim} dimensions, at least 2, needs arrays of as many, or up to "
+        raise ValueError(f"a kernel of {outer + 2} dimensions, at least 2, needs arrays of as many, or up to "
                          f"{MAX_BATCH} more, not {x.ndim} and {out.ndim}")
     job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
     job.height, job.width = x.shape[d], x.shape[d + 1]
@@ -481,10 +518,15 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
     job.stride0, job.stride1 = stride[outer], stride[outer + 1]
     job.dilation0, job.dilation1 = dilation[outer], dilation[outer + 1]
     job.group = group
-    job.h = <const elem *> cnp.PyArray_DATA(kernel)
-    job.kw = kernel.shape[outer + 1]
-    job.kh = kernel.shape[outer] if column is None else column.shape[0]
-    job.column = NULL if column is None else <const elem *> cnp.PyArray_DATA(column)
+    job.h = NULL if kernel is None else <const elem *> cnp.PyArray_DATA(kernel)
+    job.terms = 0 if columns is None else columns.shape[0]
+    if job.terms == 0:
+        job.kh, job.kw = kernel.shape[outer], kernel.shape[outer + 1]
+        job.row_taps = job.column_taps = NULL
+    else:
+        job.kh, job.kw = columns.shape[1], rows.shape[1]
+        job.row_taps, job.column_taps = (<const elem *> cnp.PyArray_DATA(rows),
+                                         <const elem *> cnp.PyArray_DATA(columns))
     job.boundary = boundary
     job.fill = (<const elem *> cnp.PyArray_DATA(fill))[0]
     job.scale.shift, job.scale.low = shift, low
@@ -508,7 +550,7 @@ def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kern
     job.pack = (CONVERTS or job.stride1 > 1 or job.xs1 != sizeof(elem)
                 or job.xs0 % <Py_ssize_t> sizeof(elem) != 0)
     job.stage = CONVERTS or job.os1 != sizeof(elem) or job.os0 % <Py_ssize_t> sizeof(elem) != 0
-    area = job.kh + job.kw if job.column != NULL else job.planes * job.kh * job.kw
+    area = multiply_adds(&job)
     workers = <int> max(1, min(<Py_ssize_t> workers, work // max(1, SHARE // (area + 4))))
     scratch = NULL
     laid = lay_out(&job, arrays, workers)
@@ -560,7 +602,7 @@ cdef int quick(char *out, Py_ssize_t rows, Py_ssize_t columns, const char *x, Py
     job.os0, job.os1 = columns * sizeof(elem), sizeof(elem)
     job.start0, job.start1 = start0, start1
     job.stride0 = job.stride1 = job.dilation0 = job.dilation1 = job.group = 1
-    job.h, job.column, job.kh, job.kw = h, NULL, kh, kw
+    job.h, job.kh, job.kw, job.terms = h, kh, kw, 0
     job.outer, job.planes, job.outputs = 0, 1, 1
     job.boundary, job.batch_ndim = FILL, 0
     memset(&job.fill, 0, sizeof(elem))

@@ -91,7 +91,7 @@ def correlate(
     if way.name == "fft":
         by_fft(x, kernel, to, windows, way, threads)
     elif way.factors is not None:
-        by_axes(x, way.factors, to, windows, name, threads)
+        by_axes(x, kernel, way.factors, to, windows, name, threads)
     else:
         by_sums(x, kernel, to, windows, name, threads)
     if to is not y:
@@ -131,7 +131,7 @@ def separable(
 ) -> np.ndarray:
     """`correlate` with the outer product of factors that are given, by axis: as many outputs as x has elements.
 
-    x, factors : of one dtype that has a kernel
+    x, factors : of one dtype that has a kernel, a factor being one line of taps
     """
     threads = _runtime.threads(workers)
     dtype = x.dtype.newbyteorder("=")
@@ -142,7 +142,8 @@ def separable(
         to = y if takes(y, x, *factors.values()) else np.empty(y.shape, dtype)
         ones = (1,) * x.ndim
         windows = Windows(tuple(start), ones, ones, boundary, np.zeros(1, dtype))
-        by_axes(x, {a: np.ascontiguousarray(taps, dtype) for a, taps in factors.items()}, to, windows, name, threads)
+        factors = {a: np.ascontiguousarray(taps, dtype)[None] for a, taps in factors.items()}
+        by_axes(x, None, factors, to, windows, name, threads)
         if to is not y:
             np.copyto(y, to)
     return y
@@ -171,16 +172,20 @@ def _way(
         return costs.DIRECT
     if method == "auto" and (max(windows.stride) > 1 or costs.is_small(name, kernel.shape, count)):
         return costs.DIRECT
+    axes = _moving(x.shape, kernel.shape, count, windows)
     if method == "separable":
         if max(windows.stride) > 1:
             raise ValueError(f"method 'separable' needs stride 1, not {windows.stride}; use method='direct' or 'auto'")
         if sum(k > 1 for k in kernel.shape) < 2:
             return costs.DIRECT  # a row or a column is one pass as it is
-        factors = rank.axis_factors(kernel)
+        most = 1
+        if costs.takes_terms(kernel, axes):  # as many as have fewer taps than the kernel
+            most = max((kernel.size - 1) // sum(k for k in kernel.shape if k > 1), 1)
+        factors = rank.axis_factors(kernel, most)
         if factors is None:
-            raise ValueError("method 'separable' needs a kernel that is an outer product; use method='auto'")
+            needs = "an outer product" if most == 1 else f"a sum of at most {most} outer products, as accurate as it is"
+            raise ValueError(f"method 'separable' needs a kernel that is {needs}{_rank(kernel)}; use method='auto'")
         return costs.Way(method, factors)
-    axes = _moving(x.shape, kernel.shape, count, windows)
     if method == "fft":
         ways = [costs.fft_way(name, kernel, x.shape, count, axes, windows.zero)[1]]
     else:
@@ -192,6 +197,14 @@ def _way(
         if method == "fft":
             raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
     return costs.DIRECT
+
+
+def _rank(kernel: np.ndarray) -> str:
+    """What an error says of the rank of a kernel that has one."""
+    lines = np.squeeze(kernel)
+    if lines.ndim != 2 or not np.isfinite(lines).all():
+        return ""
+    return f"; this one of shape {lines.shape} has rank {np.linalg.matrix_rank(lines)}"
 
 
 def _why_not_fft(x: np.ndarray, kernel: np.ndarray, way: costs.Way, windows: Windows) -> str:
@@ -216,9 +229,11 @@ class _Arranged(NamedTuple):
     dilation: tuple[int, ...]
     group: int  # channels that interleave in a row
 
-    def run(self, kernel: np.ndarray, column: np.ndarray | None, windows: Windows, name: str, threads: int) -> None:
+    def run(
+        self, kernel: np.ndarray | None, terms: rank.Terms | None, windows: Windows, name: str, threads: int
+    ) -> None:
         correlate_kernel(name).correlate(
-            self.x, self.out, kernel, column, windows.fill, BOUNDARIES[windows.boundary],
+            self.x, self.out, kernel, *(terms or (None, None)), windows.fill, BOUNDARIES[windows.boundary],
             self.start, self.stride, self.dilation, self.group, threads,
         )  # fmt: skip
 
@@ -260,14 +275,23 @@ def by_sums(
 
 
 def by_axes(
-    x: np.ndarray, factors: rank.Factors, out: np.ndarray, windows: Windows, name: str, threads: int
+    x: np.ndarray,
+    kernel: np.ndarray | None,
+    factors: rank.Factors,
+    out: np.ndarray,
+    windows: Windows,
+    name: str,
+    threads: int,
 ) -> None:
-    """The sums of an outer product: the last two axes together, the others one by one   IN x, factors   OUT out.
+    """The sums of outer products: the last two axes together, the others one by one.
 
-    What lies outside of a line that is already filtered is the fill value so filtered.
+    What lies outside of a line that is already filtered is the fill value so filtered. Of several terms the last two
+    axes are all, and `kernel` is their sum; of one it may be None.
+
+    IN x, kernel, factors   OUT out
     """
-    taps = [factors.get(a, np.ones(1, x.dtype)) for a in range(x.ndim)]
-    moving = _moving(x.shape, list(map(len, taps)), out.shape, windows)
+    taps = [factors.get(a, np.ones((1, 1), x.dtype)) for a in range(x.ndim)]
+    moving = _moving(x.shape, [k.shape[1] for k in taps], out.shape, windows)
     left = [a for a in range(x.ndim) if a in factors or a in moving]
     while left:
         for here in (left[-2:], left[-1:]):
@@ -275,11 +299,14 @@ def by_axes(
             start = tuple(n if a in here else 0 for a, n in enumerate(windows.start))
             arranged = _arranged(x, to, here, windows._replace(start=start))
             if arranged.axes == here:
-                arranged.run(taps[here[1]][None], taps[here[0]], windows, name, threads)
+                whole = None
+                if kernel is not None and len(taps[here[0]]) > 1:
+                    whole = kernel.reshape(kernel.shape[-2:])
+                arranged.run(whole, (taps[here[0]], taps[here[1]]), windows, name, threads)
                 break
         else:
-            kernel = taps[here[0]].reshape([-1 if a in here else 1 for a in arranged.axes])
-            arranged.run(kernel, None, windows, name, threads)
+            line = taps[here[0]].reshape([-1 if a in here else 1 for a in arranged.axes])
+            arranged.run(line, None, windows, name, threads)
         for a in here:
             windows = windows._replace(fill=windows.fill * taps[a].sum(dtype=x.dtype))
         x, left = to, left[: -len(here)]

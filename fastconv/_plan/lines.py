@@ -125,5 +125,5 @@ def _direct(
     kernel = taps if taps.ndim == 2 else taps[None]
     begin = (start, 0) if taps.ndim == 2 else (0, start * group)
     correlate_kernel(name).correlate(
-        x, out, kernel, None, np.zeros(1, taps.dtype), 0, begin, (1, 1), (1, group), group, threads
+        x, out, kernel, None, None, np.zeros(1, taps.dtype), 0, begin, (1, 1), (1, group), group, threads
     )

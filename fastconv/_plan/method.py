@@ -1,13 +1,13 @@
 """Which way is fastest: a cost model, in nanoseconds on one thread.
 
     direct       outputs * (taps * mac + sample)            (of a kernel of several rows: mac2)
-    separable    outputs * (taps of all its factors * mac + (factors + 1) * sample)
+    separable    outputs * (terms * (taps of its factors * axis + sample / 2) + sample) + AXES_CALLS
     FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
 writes them to ``_plan/calibration.py``. The number of threads stays out of it, or it would change results; but
-transforms gain less by threads than sums do, for they share more memory and are shared out less evenly: they count as
-dearer than measured.
+transforms, and passes along axes, gain less by threads than sums do, for they share more memory and are shared out less
+evenly: they count as dearer than measured.
 """
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ LOOK = 1.5e5  # direct sums below which looking for factors costs more than it s
 TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
 DEARER = 1.25  # transforms of lines, than measured on one thread: what they are beside sums on two
 DEARER2 = 1.4  # of grids, whose tiles are few
+DEARER_AXES = 1.25  # passes along axes, likewise
+AXES_CALLS = 5e4  # what finding the factors, and calling for their passes, takes
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
@@ -36,6 +38,7 @@ class Costs(NamedTuple):
 
     mac: float  # a multiply-add of a long kernel of one row
     mac2: float  # of a kernel of many rows
+    axis: float  # of a separable one
     sample: float  # an output, whatever the kernel
     fft: float  # a point of a block, for each log2(points): both transforms and the product
     fft2: float  # the same of a tile
@@ -69,7 +72,7 @@ class Way(NamedTuple):
     """A way to correlate a grid, and what is settled with it."""
 
     name: str  # 'direct', 'separable' or 'fft'
-    factors: rank.Factors | None = None  # of a separable kernel
+    factors: rank.Factors | None = None  # of a separable kernel, or of the terms of one
     points: tuple[int, ...] = ()  # of a transform along each axis, 1 where there is none
     whole: bool = False  # one transform of everything, or tiles
 
@@ -84,6 +87,14 @@ def direct(name: str, kernel: tuple[int, ...], outputs: int) -> float:
     return outputs * (taps * (cost.mac2 if taps > row else cost.mac) + cost.sample)
 
 
+def separable(name: str, kernel: tuple[int, ...], outputs: int, terms: int) -> float:
+    """What a kernel of so many terms takes, axis by axis."""
+    cost = costs(name)
+    axes = [k for k in kernel if k > 1]
+    passes = terms * (sum(axes) * cost.axis + cost.sample / 2) + (len(axes) - 1) * cost.sample
+    return outputs * passes * DEARER_AXES + AXES_CALLS
+
+
 def is_small(name: str, kernel: tuple[int, ...], count: tuple[int, ...]) -> bool:
     """Whether plain sums are done before anything else has been thought of."""
     return direct(name, kernel, math.prod(count)) < LOOK
@@ -93,17 +104,26 @@ def grid_ways(
     name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
 ) -> list[Way]:
     """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
-    cost = costs(name)
     outputs = math.prod(count)
     if is_small(name, kernel.shape, count):
         return [DIRECT]
-    ways = [(direct(name, kernel.shape, outputs), DIRECT)]
-    factors = rank.axis_factors(kernel) if sum(k > 1 for k in kernel.shape) > 1 else None
-    if factors is not None:
-        taps = sum(map(len, factors.values()))
-        ways.append((outputs * (taps * cost.mac + (len(factors) + 1) * cost.sample), Way("separable", factors)))
-    ways.append(fft_way(name, kernel, n, count, axes, zero))
+    ways = [(direct(name, kernel.shape, outputs), DIRECT), fft_way(name, kernel, n, count, axes, zero)]
+    if sum(k > 1 for k in kernel.shape) > 1:
+        most = 1
+        if takes_terms(kernel, axes):
+            least = min(cost for cost, _ in ways) - LOOK
+            while separable(name, kernel.shape, outputs, most + 1) < least:
+                most += 1
+        factors = rank.axis_factors(kernel, most)
+        if factors is not None:
+            terms = len(next(iter(factors.values())))
+            ways.append((separable(name, kernel.shape, outputs, terms), Way("separable", factors)))
     return [way for _, way in sorted(ways, key=lambda way: way[0])]
+
+
+def takes_terms(kernel: np.ndarray, axes: list[int]) -> bool:
+    """Whether a kernel moving along these axes may go by several terms, which are summed in planes alone."""
+    return axes == [kernel.ndim - 2, kernel.ndim - 1]
 
 
 def fft_way(

@@ -58,6 +58,43 @@ def test_a_kernel_is_not_flipped_and_centred_at_half_its_size():
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_whole_numbers_over_powers_of_two(mode, rng):
+    """Bytes under such kernels are summed in 16 bits, where the sums fit: every tie and every limit is met."""
+    x = rng.integers(0, 256, (150, 131), dtype=np.uint8)
+    x[:40] = rng.choice(np.array([0, 255], np.uint8), (40, 131))
+    for trial, shift in enumerate(range(10)):
+        for lowest in (-6, 0):
+            kernel = rng.integers(lowest, 7, rng.integers(1, 8, 2)) / 2**shift
+            if trial % 2:
+                kernel = np.outer(*(rng.integers(lowest, 7, n) for n in rng.integers(1, 7, 2))) / 2**shift
+            cval = int(rng.integers(0, 256))
+            sums = scipy.ndimage.correlate(x.astype(float), kernel, mode=mode, cval=cval)
+            expected = np.clip(np.rint(sums), 0, 255).astype(np.uint8)
+            for workers in (1, 2):
+                same(filter2d(x, kernel, mode=mode, cval=cval, workers=workers), expected)
+
+
+@pytest.mark.parametrize("taps", [[255, 1], [256, 1], [-128, 128], [-129, 128], [0.5, 255.5], [0.5, 1 / 512], [-300]])
+def test_where_sixteen_bits_end(taps, rng):
+    x = rng.choice(np.array([0, 1, 2, 127, 254, 255], np.uint8), (140, 141))
+    for kernel in (np.array([taps]), np.array([taps]).T):
+        expected = np.clip(np.rint(scipy.ndimage.correlate(x.astype(float), kernel, mode="mirror")), 0, 255)
+        same(filter2d(x, kernel), expected.astype(np.uint8))
+        same(sep_filter2d(x, taps, [0.5, 0.25]), filter2d(x, np.outer([0.5, 0.25], taps)))
+
+
+@pytest.mark.parametrize("cval", [0.5, -1, 256, np.nan, np.inf])
+def test_a_cval_that_is_no_pixel(cval, rng):
+    x = rng.integers(0, 256, (140, 141), dtype=np.uint8)
+    kernel = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+    inner = filter2d(x, kernel)[1:-1, 1:-1]
+    y = filter2d(x, kernel, mode="constant", cval=cval)
+    same(y[1:-1, 1:-1].copy(), inner.copy())
+    top = (np.pad(x.astype(float), 1, constant_values=cval)[:3, 1:4] * kernel).sum()
+    assert y[0, 1] == np.clip(np.rint(np.nan_to_num(top, nan=0, posinf=255)), 0, 255)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_kernels_far_larger_than_the_image(mode, rng):
     for dtype, shape, taps in product(["u1", "f4", "f8"], [(1, 1), (1, 2), (3, 2)], [(3, 9), (31, 1), (25, 27)]):
         image, kernel = small(rng, shape, dtype), small(rng, taps, "f4", 1)
