@@ -1313,7 +1313,7 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     if job.turned:                                  # two cache lines of each pixel, or squares that are turned, or few
         most = ((job.y.height - 1) * job.stride0 + reach0 + 1) * width + job.y.height * job.y.width
         job.chunk = max(2 * LANES if x.strides[1] == item else LANES,
-                        LANES * min(<Py_ssize_t> 4, L1_BYTES // (most * LANES * item)))
+                        LANES * min(<Py_ssize_t> 2, L1_BYTES // (most * LANES * item)))
     elif lanes:                                     # lines of memory, as long as may be
         job.chunk = max(2 * LANES, PACKED_BYTES // ((reach0 + 1) * width * item) // LANES * LANES)
         job.chunk = min(job.chunk, job.y.channels)
