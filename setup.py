@@ -117,7 +117,8 @@ class BuildExtensions(build_ext):
 
 def variants(page: str, types: tuple[str, ...]) -> list[Extension]:
     """A kernel page once for every instruction set and element type."""
-    c_file = c_source(f"fastconv._kernels.{page}", KERNELS / f"{page}.pyx")
+    # No one asks a kernel for its signature, and C that would answer takes a fifth of a second to compile, each time.
+    c_file = c_source(f"fastconv._kernels.{page}", KERNELS / f"{page}.pyx", binding=False)
     return [
         Extension(
             f"fastconv._kernels.{isa}.{name}.{page}",
@@ -134,9 +135,10 @@ def variants(page: str, types: tuple[str, ...]) -> list[Extension]:
     ]
 
 
-def c_source(module: str, path: Path) -> str:
+def c_source(module: str, path: Path, **directives: bool) -> str:
     """Translates a Cython page; gives the path of the C source."""
-    (extension,) = cythonize([Extension(module, [str(path)])], build_dir="build/cython", language_level=3)
+    (extension,) = cythonize([Extension(module, [str(path)])], build_dir="build/cython", language_level=3,
+                             compiler_directives=directives)
     return extension.sources[0]
 
 

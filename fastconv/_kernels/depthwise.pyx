@@ -41,15 +41,20 @@ cdef extern from "simd.h" nogil:
     ctypedef long mask "fc_mask"
     mask integers "fc_integers" (integer)
     mask load_integers "fc_load_integers" (const integer *)
-    vec pick "fc_pick" (mask, vec, vec)
+    vec keep "fc_keep" (mask, vec)
 
 cnp.import_array()
 
 cdef enum:
     MOST = 8                    # sums of a tile
     PANEL = 5                   # weights that it holds
-    PANEL_ROWS = 3              # and columns, of a panel of gradients
+    PANEL_TAPS = 4              # of a panel of gradients, along either axis at most
     PACKED_BYTES = 1 << 17      # of a block's input: with its output it stays in L2
+    FEW = 9                     # taps that may see a pixel, if it is not packed for the gradient
+    SHORT = 12                  # pixels of a row that is better packed
+    IN_PLACE_BYTES = 1 << 15    # of a block that is read in place: the next one comes from memory meanwhile
+    PARTS = 16                  # that a gradient is summed in, or chunks of channels, so that threads have enough to do
+    PART = 1 << 19              # multiply-adds of a part at least
     TURNED_BYTES = 3 << 17      # of a block that is turned and its output: much of L2, so that lines are long
     L1_BYTES = 1 << 15          # that are surely there
     WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
@@ -70,17 +75,24 @@ ctypedef void (*Strips)(elem *, Py_ssize_t, const elem *, Py_ssize_t, const elem
                         elem, Py_ssize_t, Py_ssize_t, const char *) noexcept nogil
 
 cdef struct Walk:               # of a panel of gradients through x and grad
-    Py_ssize_t rows, x_row, grad_row            # of grad, and from one to the next
-    Py_ssize_t length, x_step, grad_step        # vectors of a row, likewise
-    Py_ssize_t first, end       # rows of x that are not zeros, counted from the first that is seen
+    Py_ssize_t steps, x_step, grad_step         # along the axis whose taps share what they see; from one to the next
+    Py_ssize_t lines, x_line, grad_line         # of so many steps, likewise
+    Py_ssize_t first, end       # steps of x that are not zeros, counted from the first that is seen
     const char *soon_x          # what is needed soon
     const char *soon_grad
-    bint masked                 # whether vectors reach beyond a row, and then:
-    Py_ssize_t columns, width   # of grad and x
-    Py_ssize_t left, apart      # the first column of x that is seen, and the next
+    bint follows                # whether it is walked through likewise, or line by line of memory; and how far on it is
+    Py_ssize_t x_ahead, grad_ahead
+    bint masked                 # whether lines reach beyond the picture, and then:
+    bint lanes                  # whether a line is a row of pixels, or a vector of columns
+    Py_ssize_t columns, width   # of grad and x, or the rows
+    Py_ssize_t left, apart      # the first of x that is seen, and the next
+    Py_ssize_t pace             # from one line to the next
+    Py_ssize_t pitch            # elements of a row of x
+    Py_ssize_t vectors, last    # of channels, and where the last begins
+    Py_ssize_t taps             # sums of each
     const integer *edge         # L zeros, L ones, L zeros
 
-ctypedef void (*Panels)(elem *, Py_ssize_t, const elem *const *, const elem *, const Walk *,
+ctypedef void (*Panels)(elem *, Py_ssize_t, Py_ssize_t, const elem *const *, const elem *, Walk *,
                         Py_ssize_t) noexcept nogil
 
 cdef struct Layer:              # or a phase of one, see `backward`
@@ -89,7 +101,7 @@ cdef struct Layer:              # or a phase of one, see `backward`
     int phases                  # of the whole; as many structs lie beside each other
     const elem *w               # [K, R, S] by planes, [R S, C] by lanes
     const elem *bias            # [K]
-    elem *dw                    # [K, R S], the gradient of the weight
+    elem *dw                    # [parts, K, R S], the gradient of the weight
     Py_ssize_t M, R, S
     Py_ssize_t start0, start1, stride0, stride1, dilation0, dilation1
     int activation
@@ -97,7 +109,8 @@ cdef struct Layer:              # or a phase of one, see `backward`
     bint lanes, turned          # by lanes; with channels that are not last in x and y
     Py_ssize_t pictures, bh, bw, row_blocks, column_blocks      # the grid of tasks
     Py_ssize_t chunk            # channels of a task that turns them, or of a gradient's
-    Py_ssize_t chunks           # of the first, in a picture
+    Py_ssize_t chunks           # of the first, in a picture, or of the second
+    Py_ssize_t parts            # of all blocks, that are summed apart
     Tiles dense_tiles
     Strips strips
     # scratch memory of a thread: where its parts start, in bytes
@@ -224,6 +237,8 @@ cdef void dense_tiles_4(elem *y, Py_ssize_t ld, const elem *bias, const elem *x,
 #
 # C vectors go down the rows. R outputs are under way: a row of x is loaded once, C vectors for each of S columns of the
 # kernel, and has its part in all of them; then the oldest is finished. A sum's order is that of the tiles of images.
+# Sums move up by a row each time, and do not take turns as in the strips of tiles.pxd: those are 3 to 8 % faster in
+# images, and 5 to 30 % slower in planes as small as these, where no branch could be foreseen.
 
 cdef inline void strip(elem *y, Py_ssize_t ld, const Py_ssize_t *at, const elem *x, Py_ssize_t ldx, const elem *w,
                        const Py_ssize_t *offset, Py_ssize_t columns, elem bias, Py_ssize_t rows, const char *soon,
@@ -668,8 +683,8 @@ def by_lanes(cnp.ndarray x not None, cnp.ndarray y not None, bint strided):
     return strided or y.shape[3] <= LANES
 
 
-cdef inline void set_up(Layer *job, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, bint lanes, taps, start,
-                        stride, dilation, int activation):
+cdef void set_up(Layer *job, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, bint lanes, taps, start, stride,
+                 dilation, int activation):
     """All but its outputs."""
     pictures(x, &job.x)
     job.w, job.bias = <const elem *> cnp.PyArray_DATA(weight), <const elem *> cnp.PyArray_DATA(bias)
@@ -776,36 +791,45 @@ def backward(cnp.ndarray x not None, phases, cnp.ndarray bias not None, cnp.ndar
 #
 #   dw[k, p, q] = sum_n sum_i sum_j dy[n, k, i, j] X[n, k // M, i s0 + p d0 + start0, j s1 + q d1 + start1]
 #
-# A channel's taps, or those of a vector of channels, are the sums of tiles: a loaded vector of dy serves P of them.
-# By planes the lanes are columns, and are added up at the end; by lanes they are channels. A task is a channel, or a
-# chunk of them, and sums over all pictures in their order. Planes whose rows' neighbours lie in the array are read in
-# place, without strides: to pack them takes longer than to sum. The lanes beyond a row become zeros, so that the sums
-# are those of a plane that is packed with zeros around it.
+# A channel's taps, or those of a vector of channels, are the sums of panels, A x B taps each. By planes the lanes are
+# columns, and are added up at the end: a panel goes down the rows. By lanes they are channels, and it goes along a row.
+# At each step B loaded vectors of x meet the A last ones of dy. Taps that strides keep from each other are panels of
+# their own, or tiles, which share no more than dy, where x is packed.
+#
+# A task sums a channel, or a chunk of them, over a part of the pictures; parts are added up in their order. Where few
+# taps see a pixel, pictures are read in place: to pack them takes longer than to sum. What lies beside a picture counts
+# as zeros, so that the sums are those of one that is packed with zeros around it.
 
-cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *grad, Py_ssize_t rows, Py_ssize_t x_row,
-                               Py_ssize_t grad_row, Py_ssize_t length, Py_ssize_t x_step, Py_ssize_t grad_step,
+cdef inline Py_ssize_t quotient(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    """a / b rounded up, 0 where it is less; most often without a division, which takes as long as ten steps."""
+    return 0 if a <= 0 else a if b == 1 else (a + b - 1) // b
+
+
+cdef inline void gradient_tile(elem *sums, const elem *const *x, const elem *grad, const Walk *walk,
                                const int P) noexcept nogil:
-    """sums[p] += sum_r sum_t x[p][r x_row + t x_step] grad[r grad_row + t grad_step], vectors all   p < P."""
+    """sums[p] += sum_t sum_i x[p][i x_step + t x_line] grad[i grad_step + t grad_line], vectors all   p < P."""
     cdef acc_t acc[MOST]
     cdef const elem *pixel[MOST]
     cdef const elem *here
     cdef vec one
-    cdef Py_ssize_t r, t, _t
+    cdef Py_ssize_t c, i, t, _i
     cdef int p
-    for p in range(P):
-        pixel[p] = x[p]
-        acc[p] = load(sums + p * LANES)
-    for r in range(rows):
-        here = grad + r * grad_row
-        t = r * x_row
-        for _t in range(opaque(length)):
-            one = load(here)
-            for p in range(P):
-                acc[p] = madd(acc[p], fetch(pixel[p] + t), one)
-            t += x_step
-            here += grad_step
-    for p in range(P):
-        store(sums + p * LANES, acc[p])
+    for c in range(walk.vectors):
+        for p in range(P):
+            pixel[p] = x[p] + c * LANES
+            acc[p] = load(sums + p * LANES)
+        for t in range(walk.lines):
+            here = grad + t * walk.grad_line + c * LANES
+            i = t * walk.x_line
+            for _i in range(opaque(walk.steps)):
+                one = load(here)
+                for p in range(P):
+                    acc[p] = madd(acc[p], fetch(pixel[p] + i), one)
+                i += walk.x_step
+                here += walk.grad_step
+        for p in range(P):
+            store(sums + p * LANES, acc[p])
+        sums += walk.taps * LANES
 
 
 cdef inline mask inside(const integer *edge, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
@@ -814,176 +838,226 @@ cdef inline mask inside(const integer *edge, Py_ssize_t first, Py_ssize_t end) n
     return load_integers(edge + LANES - first) & load_integers(edge + 2 * LANES - end)
 
 
-cdef inline void gradient_row(acc_t *acc, const elem **x, Py_ssize_t x_row, const vec *g, const mask *seen, int first,
-                              int end, const int R, const int S, const bint ZEROS, const bint MASKED) noexcept nogil:
-    """acc[r, s] += x[s] g[r]   first <= r < end   and x goes on to the next row.
+cdef inline void gradient_step(acc_t *acc, const elem **x, Py_ssize_t x_step, const vec *g, const mask *seen,
+                               bint zeros, int first, int end, const int A, const int B,
+                               const bint MASKED) noexcept nogil:
+    """acc[a, b] += x[b] g[a]   first <= a < end   and x goes on to the next step.
 
-    A row of ZEROS is multiplied, too: so is one of a plane that is packed, and NaN stays NaN.
+    `zeros` are multiplied, too: so are those of a picture that is packed, and NaN stays NaN.
     """
-    cdef vec nothing = splat(0)
-    cdef vec v
-    cdef int r, s
-    for s in range(S):
-        if ZEROS:
-            v = nothing
-        else:
-            v = pick(seen[s], fetch(x[s]), nothing) if MASKED else load(x[s])
-        x[s] += x_row
-        for r in range(R):
-            if first <= r < end:
-                acc[r * S + s] = madd(acc[r * S + s], v, g[r])
+    cdef vec v[PANEL_TAPS]
+    cdef int a, b
+    for b in range(B):
+        v[b] = splat(0)
+    if not zeros:
+        for b in range(B):
+            v[b] = keep(seen[b], fetch(x[b])) if MASKED else load(x[b])
+    for b in range(B):
+        x[b] += x_step
+        for a in range(A):
+            if first <= a < end:
+                acc[a * B + b] = madd(acc[a * B + b], v[b], g[a])
 
 
-cdef inline void next_row(vec *g, const elem *grad, mask counted, const int R, const bint MASKED) noexcept nogil:
-    """g[0] is loaded, the others are one row later."""
-    cdef int r
-    for r in range(R - 1):
-        g[R - 1 - r] = g[R - 2 - r]
-    g[0] = pick(counted, fetch(grad), splat(0)) if MASKED else load(grad)
+cdef inline void next_grad(vec *g, const elem *grad, mask counted, const int A, const bint MASKED) noexcept nogil:
+    """g[0] is loaded, the others are one step later."""
+    cdef int a
+    for a in range(A - 1):
+        g[A - 1 - a] = g[A - 2 - a]
+    g[0] = keep(counted, fetch(grad)) if MASKED else load(grad)
 
 
-cdef inline void gradient_panel(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, Walk *walk,
-                                Py_ssize_t begin, Py_ssize_t end, const int R, const int S,
+cdef inline void gradient_panel(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                                Walk *walk, Py_ssize_t begin, Py_ssize_t end, const int A, const int B,
                                 const bint MASKED) noexcept nogil:
-    """sums[r, s] += sum_i sum_t x[s][(i + r) x_row + t x_step] grad[i grad_row + t grad_step]   r < R, s < S
+    """sums[a, b] += sum_t sum_i x[b][(i + a) x_step + t x_line] grad[i grad_step + t grad_line]   a < A, b < B
 
-    Vectors t, begin <= t < end, go down the rows, of which there are R or more: a loaded vector of x serves R rows of
-    the kernel, and one of grad all of it. Rows of x that are zeros are not read; columns that are not both in x and in
-    grad count as zeros if the walk is MASKED. What is needed soon is asked for.
+    Vectors all, for lines t of A steps i or more, begin <= t < end. Steps of x that are zeros are not read; columns
+    that are not both in x and in grad, or rows, count as zeros if the walk is MASKED.
     """
-    cdef acc_t acc[PANEL_ROWS * PANEL_ROWS]
-    cdef vec g[PANEL_ROWS]
-    cdef mask seen[PANEL_ROWS]
-    cdef mask counted = integers(0)
-    cdef const elem *pixel[PANEL_ROWS]
+    cdef acc_t acc[PANEL_TAPS * PANEL_TAPS]
+    cdef vec g[PANEL_TAPS]
+    cdef mask seen[PANEL_TAPS]
+    cdef mask counted = integers(-1)
+    cdef const elem *pixel[PANEL_TAPS]
     cdef const elem *here
+    cdef Py_ssize_t _j, t, left, last, steps = walk.steps, x_step = walk.x_step, grad_step = walk.grad_step
+    cdef Py_ssize_t low = min(max(walk.first, A - 1), steps), high = max(min(walk.end, steps), low)
+    cdef Py_ssize_t x_soon = LANES, grad_soon = LANES
     cdef const char *soon_x = walk.soon_x
     cdef const char *soon_grad = walk.soon_grad
-    cdef Py_ssize_t _i, t, left, last, rows = walk.rows, x_row = walk.x_row, grad_row = walk.grad_row
-    cdef Py_ssize_t low = min(max(walk.first, R - 1), rows), high = max(min(walk.end, rows), low)
-    cdef int i, r, s
-    for r in range(R):
-        g[r] = splat(0)
-        for s in range(S):
-            acc[r * S + s] = load(sums + (r * lds + s) * LANES)
+    cdef int i, a, b, before = 0, after = 0         # which of the first steps of x are zeros, and of the last
+    for i in range(A - 1):
+        before |= (not walk.first <= i < walk.end) << i
+        after |= (not walk.first <= steps + i < walk.end) << i
+    if walk.follows:
+        x_soon, grad_soon = x_step, grad_step
+    x_soon *= sizeof(elem)
+    grad_soon *= sizeof(elem)
+    for a in range(A):
+        g[a] = splat(0)
+        for b in range(B):
+            acc[a * B + b] = load(sums + (a * lda + b * ldb) * LANES)
     for t in range(begin, end):
-        here = grad + t * walk.grad_step
-        for s in range(S):
-            pixel[s] = x[s] + t * walk.x_step
+        here = grad + t * walk.grad_line
+        for b in range(B):
+            pixel[b] = x[b] + t * walk.x_line
+        if walk.follows:
+            soon_x, soon_grad = <const char *> pixel[B - 1] + walk.x_ahead, <const char *> here + walk.grad_ahead
         if MASKED:
             last = walk.columns - t * LANES
-            counted = inside(walk.edge, 0, last)
-            for s in range(S):
-                left = -(walk.left + s * walk.apart + t * LANES)
-                seen[s] = inside(walk.edge, left, min(left + walk.width, last))
-        for i in range(R - 1):                      # rows of x that only the first rows of the kernel see
-            next_row(g, here, counted, R, MASKED)
-            if walk.first <= i < walk.end:
-                gradient_row(acc, pixel, x_row, g, seen, 0, i + 1, R, S, False, MASKED)
-            else:
-                gradient_row(acc, pixel, x_row, g, seen, 0, i + 1, R, S, True, MASKED)
-            here += grad_row
-        for _i in range(R - 1, low):
-            next_row(g, here, counted, R, MASKED)
-            gradient_row(acc, pixel, x_row, g, seen, 0, R, R, S, True, MASKED)
-            here += grad_row
-        for _i in range(low, high):
+            if not walk.lanes:
+                counted = inside(walk.edge, 0, last)
+            for b in range(B):
+                left = walk.left + b * walk.apart + t * walk.pace
+                if not walk.lanes:
+                    seen[b] = inside(walk.edge, -left, min(walk.width - left, last))
+                elif 0 <= left < walk.width:
+                    seen[b] = integers(-1)
+                else:                               # the first row may be read in its place
+                    seen[b] = integers(0)
+                    pixel[b] -= left * walk.pitch
+        for i in range(A - 1):                      # what only the first taps see
+            next_grad(g, here, counted, A, MASKED)
+            gradient_step(acc, pixel, x_step, g, seen, before & 1 << i, 0, i + 1, A, B, MASKED)
+            here += grad_step
+        for _j in range(A - 1, low):
+            next_grad(g, here, counted, A, MASKED)
+            gradient_step(acc, pixel, x_step, g, seen, True, 0, A, A, B, MASKED)
+            here += grad_step
+        for _j in range(low, high):
             prefetch_far(soon_x)
             prefetch_far(soon_grad)
-            soon_x += LANES * <int> sizeof(elem)
-            soon_grad += LANES * <int> sizeof(elem)
-            next_row(g, here, counted, R, MASKED)
-            gradient_row(acc, pixel, x_row, g, seen, 0, R, R, S, False, MASKED)
-            here += grad_row
-        for _i in range(high, rows):
-            next_row(g, here, counted, R, MASKED)
-            gradient_row(acc, pixel, x_row, g, seen, 0, R, R, S, True, MASKED)
-            here += grad_row
-        for i in range(R - 1):                      # and only the last rows
-            for r in range(R - 1):
-                g[R - 1 - r] = g[R - 2 - r]
-            if walk.first <= rows + i < walk.end:
-                gradient_row(acc, pixel, x_row, g, seen, i + 1, R, R, S, False, MASKED)
-            else:
-                gradient_row(acc, pixel, x_row, g, seen, i + 1, R, R, S, True, MASKED)
-    for r in range(R):
-        for s in range(S):
-            store(sums + (r * lds + s) * LANES, acc[r * S + s])
-    walk.soon_x = soon_x
-    walk.soon_grad = soon_grad
+            soon_x += x_soon
+            soon_grad += grad_soon
+            next_grad(g, here, counted, A, MASKED)
+            gradient_step(acc, pixel, x_step, g, seen, False, 0, A, A, B, MASKED)
+            here += grad_step
+        for _j in range(high, steps):
+            next_grad(g, here, counted, A, MASKED)
+            gradient_step(acc, pixel, x_step, g, seen, True, 0, A, A, B, MASKED)
+            here += grad_step
+        for i in range(A - 1):                      # and only the last
+            for a in range(A - 1):
+                g[A - 1 - a] = g[A - 2 - a]
+            gradient_step(acc, pixel, x_step, g, seen, after & 1 << i, i + 1, A, A, B, MASKED)
+    for a in range(A):
+        for b in range(B):
+            store(sums + (a * lda + b * ldb) * LANES, acc[a * B + b])
+    walk.soon_x, walk.soon_grad = soon_x, soon_grad
 
 
-cdef inline void panels(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                        Py_ssize_t apart, const int R, const int S) noexcept nogil:
-    """The same for rows of the kernel that are `apart`: so many pictures, each of every so many rows."""
-    cdef const elem *pixel[PANEL_ROWS]
-    cdef Py_ssize_t phase, r, s, low = 0, high = walk.length
-    cdef Walk part = walk[0]
-    part.x_row, part.grad_row = apart * walk.x_row, apart * walk.grad_row
-    if walk.masked:                                 # vectors from low to high are whole
-        low = min((max(-walk.left, 0) + LANES - 1) // LANES, high)
-        high = max(min(walk.columns, walk.width - walk.left - (S - 1) * walk.apart) // LANES, low)
-    for phase in range(min(apart, walk.rows)):
-        part.rows = (walk.rows - phase + apart - 1) // apart
-        part.first = (max(walk.first - phase, 0) + apart - 1) // apart
-        part.end = (max(walk.end - phase, 0) + apart - 1) // apart
-        for s in range(S):
-            pixel[s] = x[s] + phase * walk.x_row
-        if part.rows >= R:
-            if low > 0:
-                gradient_panel(sums, lds, pixel, grad, &part, 0, low, R, S, True)
-            gradient_panel(sums, lds, pixel, grad, &part, low, high, R, S, False)
-            if high < walk.length:
-                gradient_panel(sums, lds, pixel, grad, &part, high, walk.length, R, S, True)
-        else:                                       # of a block that is packed
-            for r in range(R):
-                gradient_tile(sums + r * lds * LANES, pixel, grad, part.rows, part.x_row, part.grad_row, walk.length,
-                              walk.x_step, walk.grad_step, S)
-                for s in range(S):
-                    pixel[s] += part.x_row
-        grad += walk.grad_row
+cdef inline void panels(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                        Walk *walk, Py_ssize_t apart, const int A, const int B) noexcept nogil:
+    """The same for all channels, and steps that are `apart` for taps: so many walks, each of every so many steps."""
+    cdef const elem *pixel[PANEL_TAPS]
+    cdef elem *to
+    cdef Py_ssize_t phase, b, c, t, at, low = 0, high = walk.lines, room = walk.width - walk.left - (B - 1) * walk.apart
+    cdef Walk part
+    cdef Walk *one = walk
+    if apart > 1:
+        part, one = walk[0], &part
+        part.x_step, part.grad_step = apart * walk.x_step, apart * walk.grad_step
+    if walk.masked:                                 # lines from low to high are whole
+        if walk.lanes:
+            low = min(quotient(-walk.left, walk.pace), high)
+            high = max(min(quotient(room, walk.pace), high), low)
+        else:
+            low = min(quotient(-walk.left, LANES), high)
+            high = max(min(room, walk.columns) // LANES, low)
+    for phase in range(min(apart, walk.steps)):
+        if apart > 1:
+            part.steps = quotient(walk.steps - phase, apart)
+            part.first, part.end = quotient(walk.first - phase, apart), quotient(walk.end - phase, apart)
+        for c in range(walk.vectors):
+            at = min(c * LANES, walk.last)
+            to = sums + c * walk.taps * LANES
+            for b in range(B):
+                pixel[b] = x[b] + phase * walk.x_step + at
+            at += phase * walk.grad_step
+            t = 0
+            while t < walk.lines:
+                if low <= t < high:
+                    gradient_panel(to, lda, ldb, pixel, grad + at, one, t, high, A, B, False)
+                    t = high
+                else:
+                    gradient_panel(to, lda, ldb, pixel, grad + at, one, t, low if t < low else walk.lines, A, B, True)
+                    t = low if t < low else walk.lines
 
 
-cdef void panels_3x3(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                     Py_ssize_t apart) noexcept nogil:
-    panels(sums, lds, x, grad, walk, apart, 3, 3)
+cdef void panels_1x1(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 1, 1)
 
 
-cdef void panels_3x2(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                     Py_ssize_t apart) noexcept nogil:
-    panels(sums, lds, x, grad, walk, apart, 3, 2)
+cdef void panels_1x2(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 1, 2)
 
 
-cdef void panels_3x1(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                     Py_ssize_t apart) noexcept nogil:
-    panels(sums, lds, x, grad, walk, apart, 3, 1)
+cdef void panels_1x3(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 1, 3)
 
 
-cdef void panels_2x3(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                     Py_ssize_t apart) noexcept nogil:
-    panels(sums, lds, x, grad, walk, apart, 2, 3)
+cdef void panels_2x1(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 2, 1)
 
 
-cdef void panels_2x2(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                     Py_ssize_t apart) noexcept nogil:
-    panels(sums, lds, x, grad, walk, apart, 2, 2)
+cdef void panels_2x2(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 2, 2)
 
 
-cdef void panels_2x1(elem *sums, Py_ssize_t lds, const elem *const *x, const elem *grad, const Walk *walk,
-                     Py_ssize_t apart) noexcept nogil:
-    panels(sums, lds, x, grad, walk, apart, 2, 1)
+cdef void panels_2x3(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 2, 3)
 
 
-cdef inline Panels panels_of(Py_ssize_t R, Py_ssize_t S) noexcept nogil:
-    if R == 3:
-        return panels_3x3 if S == 3 else panels_3x2 if S == 2 else panels_3x1
-    return panels_2x3 if S == 3 else panels_2x2 if S == 2 else panels_2x1
+cdef void panels_3x1(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 3, 1)
 
 
-cdef inline Py_ssize_t dealt(Py_ssize_t n) noexcept nogil:
-    """How many of n rows the next panel has: as few panels as there can be, of about equal size."""
-    cdef Py_ssize_t panels = (n + PANEL_ROWS - 1) // PANEL_ROWS
-    return (n + panels - 1) // panels
+cdef void panels_3x2(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 3, 2)
+
+
+cdef void panels_3x3(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 3, 3)
+
+
+cdef void panels_3x4(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 3, 4)
+
+
+cdef void panels_4x3(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 4, 3)
+
+
+cdef void panels_4x4(elem *sums, Py_ssize_t lda, Py_ssize_t ldb, const elem *const *x, const elem *grad,
+                     Walk *walk, Py_ssize_t apart) noexcept nogil:
+    panels(sums, lda, ldb, x, grad, walk, apart, 4, 4)
+
+
+cdef inline Panels panels_of(Py_ssize_t A, Py_ssize_t B) noexcept nogil:
+    if REGISTERS == 32 and A + B > 6:
+        return panels_4x4 if A == B else panels_4x3 if A == 4 else panels_3x4
+    if A == 3:
+        return panels_3x3 if B == 3 else panels_3x2 if B == 2 else panels_3x1
+    if A == 2:
+        return panels_2x3 if B == 3 else panels_2x2 if B == 2 else panels_2x1
+    return panels_1x3 if B == 3 else panels_1x2 if B == 2 else panels_1x1
+
+
+cdef inline Py_ssize_t dealt(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
+    """How many of n taps come next: as few parts as there can be, of about equal size."""
+    return n if n <= most else quotient(n, quotient(n, most))
 
 
 cdef inline bint readable(const Pictures *x, const elem *origin, Py_ssize_t first, Py_ssize_t last,
@@ -996,30 +1070,119 @@ cdef inline bint readable(const Pictures *x, const elem *origin, Py_ssize_t firs
                 x.at + (x.n - 1) * x.sn + (x.channels - 1) * x.sc + (x.height - 1) * x.sh + x.width * item))
 
 
+cdef inline bint channels_last(const Pictures *x) noexcept nogil:
+    cdef Py_ssize_t item = sizeof(elem)
+    return x.sc == item and x.sw % item == 0 and x.sh % item == 0 and x.sn % item == 0
+
+
+cdef void gradient_tiles(const Layer *job, elem *sums, const elem *origin, const elem *grad, const Walk *walk,
+                         const Py_ssize_t *across) noexcept nogil:
+    """All taps of pictures that are packed: where strides part them, few share what they see."""
+    cdef Py_ssize_t i = 0, p, here, along, a, b
+    cdef const elem *pixel[MOST]
+    along = job.dilation1 * (walk.x_step // job.stride1) if walk.lanes else job.dilation0 * (walk.x_step // job.stride0)
+    while i < walk.taps:
+        here = dealt(walk.taps - i, MOST)
+        for p in range(here):
+            a, b = (i + p) // job.S, (i + p) % job.S
+            if walk.lanes:
+                a, b = b, a
+            pixel[p] = origin + across[b] + a * along
+        if here == 8:
+            gradient_tile(sums, pixel, grad, walk, 8)
+        elif here == 7:
+            gradient_tile(sums, pixel, grad, walk, 7)
+        elif here == 6:
+            gradient_tile(sums, pixel, grad, walk, 6)
+        elif here == 5:
+            gradient_tile(sums, pixel, grad, walk, 5)
+        else:
+            gradient_tile(sums, pixel, grad, walk, 4)
+        sums += here * LANES
+        i += here
+
+
+cdef void gradient_panels(const Layer *job, elem *sums, const elem *origin, const elem *grad, Walk *walk,
+                          const Py_ssize_t *across, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
+    """All taps of a channel, or of vectors of channels, by panels   INOUT sums[vectors, R S]
+
+    origin : the pixel (row, column) of x, which the first tap meets first
+    across : for each tap along the axis of lines, where in x its line begins, seen from the origin
+    """
+    cdef Py_ssize_t A, B, a, b, j, start, size, stride, dilation, lda, ldb, classes, apart, first, left, here, there
+    cdef Py_ssize_t most, along
+    cdef bint whole
+    cdef const char *soon_x = walk.soon_x
+    cdef const char *soon_grad = walk.soon_grad
+    cdef const elem *pixel[PANEL_TAPS]
+    if walk.lanes:
+        A, B, lda, ldb = job.S, job.R, 1, job.S
+        start, size, stride, dilation = column, job.x.width, job.stride1, job.dilation1
+    else:
+        A, B, lda, ldb = job.R, job.S, job.S, 1
+        start, size, stride, dilation = row, job.x.height, job.stride0, job.dilation0
+    classes, apart = 1, dilation                    # taps that share what they see: every so many, so many steps apart
+    if stride > 1:
+        b, classes = dilation, stride
+        while b:
+            classes, b = b, classes % b
+        classes, apart = stride // classes, dilation // classes
+    if walk.taps >= MOST // 2 and classes > 1 and not walk.masked:
+        gradient_tiles(job, sums, origin, grad, walk, across)
+        return
+    most = 3
+    if REGISTERS == 32 and walk.steps >= PANEL_TAPS * apart and classes == 1 and min(A, B) > 2 and A != 5 and B != 5:
+        most = PANEL_TAPS                           # what is left is three or four, too
+    whole = walk.steps >= most * apart              # whether there are steps that all taps of a panel see
+    left, along = walk.left, walk.x_step // stride if stride > 1 else walk.x_step
+    for j in range(min(classes, A)):
+        first = j
+        while first < A:
+            here = quotient(A - first, classes)
+            here = dealt(here, most) if whole else 1
+            walk.first, walk.end = 0, walk.steps + A * apart
+            if walk.masked:
+                a = start + first * dilation
+                walk.first, walk.end = quotient(-a, stride), quotient(size - a, stride)
+            b = 0
+            while b < B:
+                there = dealt(B - b, most)
+                walk.left = left + b * walk.apart
+                for a in range(there):
+                    pixel[a] = origin + across[b + a] + first * dilation * along
+                walk.soon_x, walk.soon_grad = soon_x, soon_grad
+                panels_of(here, there)(sums + (first * lda + b * ldb) * LANES, classes * lda, ldb, pixel, grad, walk,
+                                       apart)
+                b += there
+            first += here * classes
+    walk.left = left
+
+
 cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogil:
-    """Sums [R S, chunk] of `number`, in scratch memory and then in their places   OUT job.dw."""
-    cdef Py_ssize_t k = number * job.chunk, C = min(job.chunk, job.y.channels - k), taps = job.R * job.S
-    cdef Py_ssize_t vectors = (C + LANES - 1) // LANES, b, n, i, j, r, s, c, lane, item = sizeof(elem)
-    cdef Py_ssize_t row0, column0, rows, columns, row, column, height, width, wide, phase = 0, ldh, left, here
-    cdef Py_ssize_t length, x_row, x_step, grad_row, grad_step
+    """The sums of a chunk of channels, [chunk, R S], over a part of the blocks   OUT job.dw."""
+    cdef Py_ssize_t k = number % job.chunks * job.chunk, C = min(job.chunk, job.y.channels - k), taps = job.R * job.S
+    cdef Py_ssize_t vectors = (C + LANES - 1) // LANES, blocks = job.x.n * job.row_blocks * job.column_blocks
+    cdef Py_ssize_t b, n, i, c, lane, row0, column0, rows, columns, row, column, height, width, ldh, wide, phase = 0, at
+    cdef Py_ssize_t item = sizeof(elem)
     cdef elem *x = <elem *> scratch
     cdef elem *grad = <elem *> (scratch + job.other_at)
     cdef elem *sums = <elem *> (scratch + job.sums_at)
-    cdef elem *at
+    cdef Py_ssize_t *across = <Py_ssize_t *> (scratch + job.offset_at)
+    cdef elem *dw = job.dw + number // job.chunks * job.y.channels * taps
     cdef elem *packed
     cdef const elem *origin
-    cdef const elem *pixel[MOST]
-    cdef const char *soon_x
-    cdef const char *soon_grad
     cdef const elem *dy
+    cdef const char *in_x
+    cdef const char *in_grad
     cdef elem total
     cdef integer edge[3 * MOST_LANES]
     cdef Walk walk
-    memset(sums, 0, (taps + MOST) * vectors * LANES * item)
+    memset(sums, 0, taps * vectors * LANES * item)
     for lane in range(3 * LANES):
         edge[lane] = -1 if LANES <= lane < 2 * LANES else 0
-    walk.edge, walk.apart, walk.width = edge, job.dilation1, job.x.width
-    for b in range(job.x.n * job.row_blocks * job.column_blocks):
+    walk.edge, walk.lanes, walk.vectors, walk.taps = edge, job.lanes, vectors, taps
+    walk.last = job.y.channels - LANES - k if job.lanes and not job.turned else (vectors - 1) * LANES
+    for b in range(number // job.chunks * blocks // job.parts, (number // job.chunks + 1) * blocks // job.parts):
         column0 = b % job.column_blocks * job.bw
         row0 = b // job.column_blocks % job.row_blocks * job.bh
         n = b // job.column_blocks // job.row_blocks
@@ -1028,105 +1191,73 @@ cdef void gradient_task(const Layer *job, Py_ssize_t number, char *scratch) noex
         column = job.start1 + column0 * job.stride1
         height = (rows - 1) * job.stride0 + (job.R - 1) * job.dilation0 + 1
         width = (columns - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1
-        soon_x = job.x.at + n * job.x.sn + k // job.M * job.x.sc + max(row, 0) * job.x.sh
-        soon_grad = job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh
-        if row0 + rows < job.y.height:              # the rows below, the next picture, or the next channel
-            soon_x += rows * job.stride0 * job.x.sh
-            soon_grad += rows * job.y.sh
-        elif n + 1 < job.x.n:
-            soon_x += job.x.sn - row0 * job.stride0 * job.x.sh
-            soon_grad += job.y.sn - row0 * job.y.sh
-        else:
-            soon_x += job.x.sc - n * job.x.sn - row0 * job.stride0 * job.x.sh
-            soon_grad += job.y.sc - n * job.y.sn - row0 * job.y.sh
-        origin, dy = x, grad
-        walk.rows, walk.columns, walk.masked = rows, columns, False
+        in_x = job.x.at + n * job.x.sn + k // job.M * job.x.sc + row * job.x.sh + column * job.x.sw
+        in_grad = job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh + column0 * job.y.sw
+        origin, dy = <const elem *> in_x, <const elem *> in_grad
+        wide = up(columns, LANES)
         if job.lanes:
-            pack(&job.x, n, k, C, row, column, height, width, x)
-            pack(&job.y, n, k, C, row0, column0, rows, columns, grad)
-            ldh, x_step, grad_step, length, grad_row = width * C, job.stride1 * C, C, columns, columns * C
+            walk.masked = not job.turned
         else:
-            wide = up(columns, LANES)
-            origin = <const elem *> (job.x.at + n * job.x.sn + k // job.M * job.x.sc + row * job.x.sh) + column
-            dy = <const elem *> (job.y.at + n * job.y.sn + k * job.y.sc + row0 * job.y.sh) + column0
-            walk.masked = (job.R > 1 and job.stride0 == job.stride1 == 1 and rows >= PANEL_ROWS * job.dilation0
-                           and readable(&job.y, dy, 0, rows - 1, wide)
+            walk.masked = (job.stride0 == job.stride1 == 1 and readable(&job.y, dy, 0, rows - 1, wide)
                            and readable(&job.x, origin, max(-row, 0), min(job.x.height - row, height) - 1,
                                         wide + width - columns))
-            x_step, grad_step, length = LANES, LANES, wide // LANES
-        if walk.masked:                             # in place; what is read beside a row does not count
-            ldh, grad_row = job.x.sh // item, job.y.sh // item
-        elif not job.lanes:                         # zeros to the end of the last vector, in both
+        if walk.masked:                             # in place
+            ldh, walk.x_step, walk.grad_step = job.x.sh // item, job.x.sw // item, job.y.sw // item
+            walk.grad_line = job.y.sh // item
+        elif job.lanes:
+            pack(&job.x, n, k, C, row, column, height, width, x)
+            pack(&job.y, n, k, C, row0, column0, rows, columns, grad)
             origin, dy = x, grad
+            ldh, walk.x_step, walk.grad_step, walk.grad_line = width * C, C, C, columns * C
+        else:                                       # zeros to the end of the last vector, in both
             ldh = up((wide - 1) * job.stride1 + (job.S - 1) * job.dilation1 + 1,
                      min(<Py_ssize_t> 2, job.stride1) * LANES)
             packed = x + (LANES - min(max(-column, 0), width) % LANES) % LANES      # and pixels are aligned
             pack_plane(&job.x, n, k // job.M, row, column, height, width, packed, ldh)
             pack_plane(&job.y, n, k, row0, column0, rows, columns, grad, wide)
-            origin = packed
+            origin, dy = packed, grad
             if job.stride1 > 1:
                 phase = (ldh + job.stride1 - 1) // job.stride1
                 deal(origin, ldh, height, ldh, job.stride1, <elem *> (scratch + job.dealt_at), phase)
                 origin = <const elem *> (scratch + job.dealt_at)
                 ldh = phase * job.stride1
-            grad_row = wide
-        x_row = job.stride0 * ldh
-        walk.x_row, walk.grad_row, walk.length, walk.x_step, walk.grad_step = x_row, grad_row, length, x_step, grad_step
-        for c in range(vectors):
-            i = r = 0
-            while job.stride0 == 1 and job.R > 1 and r < job.R:     # neighbouring rows share what they see
-                s = 0
-                while s < job.S:
-                    here = dealt(job.S - s)
-                    walk.first, walk.end, walk.soon_x, walk.soon_grad = 0, height, soon_x, soon_grad
-                    if walk.masked:
-                        walk.left = column + s * job.dilation1
-                        walk.first, walk.end = -row - r * job.dilation0, job.x.height - row - r * job.dilation0
-                    for j in range(here):
-                        pixel[j] = origin + r * job.dilation0 * ldh
-                        if job.lanes:
-                            pixel[j] += (s + j) * job.dilation1 * C + c * LANES
-                        else:
-                            pixel[j] += ((s + j) * job.dilation1 % job.stride1 * phase
-                                         + (s + j) * job.dilation1 // job.stride1)
-                    panels_of(dealt(job.R - r), here)(sums + (c * (taps + MOST) + r * job.S + s) * LANES, job.S, pixel,
-                                                      dy + c * LANES, &walk, job.dilation0)
-                    s += here
-                r += dealt(job.R - r)
-            if job.stride0 == 1 and job.R > 1:
-                continue
-            left = (taps + MOST - 1) // MOST        # tiles; only one of three taps or less sums beyond
-            while left > 0:
-                for j in range(MOST):
-                    r, s = min(i + j, taps - 1) // job.S, min(i + j, taps - 1) % job.S
-                    pixel[j] = origin + r * job.dilation0 * ldh
-                    if job.lanes:
-                        pixel[j] += s * job.dilation1 * C + c * LANES
-                    else:
-                        pixel[j] += s * job.dilation1 % job.stride1 * phase + s * job.dilation1 // job.stride1
-                at = sums + (c * (taps + MOST) + i) * LANES
-                here = (taps - i + left - 1) // left
-                if here == 8:
-                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 8)
-                elif here == 7:
-                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 7)
-                elif here == 6:
-                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 6)
-                elif here == 5:
-                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 5)
-                else:
-                    gradient_tile(at, pixel, grad + c * LANES, rows, x_row, grad_row, length, x_step, grad_step, 4)
-                i += here
-                left -= 1
+            walk.grad_line = wide
+        if row0 + rows < job.y.height:              # next come the rows below, the next picture, or the next channel
+            in_x += rows * job.stride0 * job.x.sh
+            in_grad += rows * job.y.sh
+        elif n + 1 < job.x.n:
+            in_x += job.x.sn - row0 * job.stride0 * job.x.sh
+            in_grad += job.y.sn - row0 * job.y.sh
+        else:
+            in_x += job.x.sc - n * job.x.sn - row0 * job.stride0 * job.x.sh
+            in_grad += job.y.sc - n * job.y.sn - row0 * job.y.sh
+        walk.soon_x, walk.soon_grad = in_x, in_grad
+        walk.x_ahead, walk.grad_ahead = in_x - <const char *> origin, in_grad - <const char *> dy
+        walk.pitch, walk.columns, walk.follows = ldh, columns, job.lanes and walk.masked
+        if job.lanes:
+            walk.x_step *= job.stride1
+            walk.steps, walk.lines, walk.x_line = columns, rows, job.stride0 * ldh
+            walk.left, walk.apart, walk.pace, walk.width = row, job.dilation0, job.stride0, job.x.height
+            for i in range(job.R):
+                across[i] = i * job.dilation0 * ldh
+        else:
+            walk.steps, walk.x_step, walk.grad_step = rows, job.stride0 * ldh, walk.grad_line
+            walk.lines, walk.x_line, walk.grad_line = wide // LANES, LANES, LANES
+            walk.left, walk.apart, walk.pace, walk.width = column, job.dilation1, LANES, job.x.width
+            for i in range(job.S):
+                at = i * job.dilation1
+                across[i] = at % job.stride1 * phase + at // job.stride1
+        gradient_panels(job, sums, origin, dy, &walk, across, row, column)
     for i in range(taps):
         if job.lanes:
             for c in range(C):
-                job.dw[(k + c) * taps + i] = sums[(c // LANES * (taps + MOST) + i) * LANES + c % LANES]
+                lane = c - min(c // LANES * LANES, walk.last)
+                dw[(k + c) * taps + i] = sums[(c // LANES * taps + i) * LANES + lane]
         else:
             total = 0
             for lane in range(LANES):
                 total += sums[i * LANES + lane]
-            job.dw[k * taps + i] = total
+            dw[k * taps + i] = total
 
 
 cdef void run_gradient(const Layer *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
@@ -1153,43 +1284,63 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
     """
     cdef Layer job
     cdef Py_ssize_t tasks, done = 0, end, work, step, height, width, most, item = sizeof(elem), reach0, reach1
+    cdef Py_ssize_t i, p, sums = weight.size
     cdef char *memory
     cdef char *scratch
+    cdef elem *to = <elem *> cnp.PyArray_DATA(weight)
     pictures(x, &job.x)
     pictures(grad, &job.y)
-    job.dw = <elem *> cnp.PyArray_DATA(weight)
     job.R, job.S = taps
     job.start0, job.start1 = start
     job.stride0, job.stride1 = stride
     job.dilation0, job.dilation1 = dilation
     job.lanes = lanes
-    if job.x.n * job.y.height * job.y.width == 0 or weight.size == 0:
+    # Short lines, and pixels that many taps see, are better packed.
+    job.turned = lanes and not (channels_last(&job.x) and channels_last(&job.y) and job.y.width >= SHORT
+                                and job.R * job.S <= FEW * job.stride0 * job.stride1)
+    if x.size == 0 or grad.size == 0 or weight.size == 0:
         weight[...] = 0
         return
     job.M = job.y.channels // job.x.channels
     work = job.y.n * job.y.channels * job.y.height * job.y.width * (job.R * job.S + 4)
-    job.chunk = 1
-    if lanes:                                       # two cache lines of each pixel, or squares that are turned
-        job.chunk = 2 * LANES if x.strides[1] == item else LANES
-    tasks = (job.y.channels + job.chunk - 1) // job.chunk
     reach0, reach1 = (job.R - 1) * job.dilation0, (job.S - 1) * job.dilation1
     job.bw = min(job.y.width, 256 if lanes else 1024)
     job.column_blocks = (job.y.width + job.bw - 1) // job.bw
-    width = up((up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, min(<Py_ssize_t> 2, job.stride1) * LANES)
+    width = (job.bw - 1) * job.stride1 + reach1 + 1
+    if not lanes:
+        width = up((up(job.bw, LANES) - 1) * job.stride1 + reach1 + 1, min(<Py_ssize_t> 2, job.stride1) * LANES)
+    job.chunk = 1
+    if job.turned:                                  # two cache lines of each pixel, or squares that are turned, or few
+        most = ((job.y.height - 1) * job.stride0 + reach0 + 1) * width + job.y.height * job.y.width
+        job.chunk = max(2 * LANES if x.strides[1] == item else LANES,
+                        LANES * min(<Py_ssize_t> 2, L1_BYTES // (most * LANES * item)))
+    elif lanes:                                     # lines of memory, as long as may be
+        job.chunk = max(2 * LANES, PACKED_BYTES // ((reach0 + 1) * width * item) // LANES * LANES)
+        job.chunk = min(job.chunk, job.y.channels)
+    job.chunks = (job.y.channels + job.chunk - 1) // job.chunk
     most = max(1, (PACKED_BYTES // (width * job.chunk * item) - reach0 - 1) // job.stride0 + 1)
+    if lanes and not job.turned:
+        most = max(1, IN_PLACE_BYTES // (width * job.chunk * item * job.stride0))
     job.bh = min(most, job.y.height)
     job.row_blocks = (job.y.height + job.bh - 1) // job.bh
+    job.parts = max(1, min(min((PARTS - 1) // job.chunks + 1, work // PART),
+                           job.x.n * job.row_blocks * job.column_blocks))
+    tasks = job.chunks * job.parts
     height = (job.bh - 1) * job.stride0 + reach0 + 1
-    job.dealt_at = up((height * width * job.chunk + 2 * LANES) * item, PAGE)
-    job.other_at = job.dealt_at + (0 if lanes or job.stride1 == 1 else
-                                   up((height * (width + job.stride1) + LANES) * item, PAGE))
-    job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)
-    job.scratch_bytes = job.sums_at + up((job.R * job.S + MOST) * up(job.chunk, LANES) * item, PAGE)
+    job.dealt_at = job.other_at = job.sums_at = 0
+    if not lanes or job.turned:
+        job.dealt_at = up((height * width * job.chunk + 2 * LANES) * item, PAGE)
+        job.other_at = job.dealt_at + (0 if lanes or job.stride1 == 1 else
+                                       up((height * (width + job.stride1) + LANES) * item, PAGE))
+        job.sums_at = job.other_at + up((job.bh * up(job.bw, LANES) * job.chunk + LANES) * item, PAGE)
+    job.offset_at = job.sums_at + up(job.R * job.S * up(job.chunk, LANES) * item, PAGE)
+    job.scratch_bytes = job.offset_at + up(max(job.R, job.S) * sizeof(Py_ssize_t), PAGE)
     workers = <int> max(1, min(min(<Py_ssize_t> workers, tasks), work // SHARE))
-    memory = <char *> malloc(workers * job.scratch_bytes + PAGE)
+    memory = <char *> malloc(workers * job.scratch_bytes + PAGE + (job.parts * sums * item if job.parts > 1 else 0))
     if memory == NULL:
         raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
     scratch = aligned(memory)
+    job.dw = to if job.parts == 1 else <elem *> (scratch + workers * job.scratch_bytes)
     try:
         step = workers * max(1, STEP // max(1, work // tasks))
         while done < tasks:
@@ -1200,5 +1351,11 @@ def gradient(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weig
                 run_gradient(&job, done, end, workers, scratch)
             PyErr_CheckSignals()
             done = end
+        if job.parts > 1:
+            for i in range(sums):
+                to[i] = job.dw[i]
+            for p in range(1, job.parts):
+                for i in range(sums):
+                    to[i] += job.dw[p * sums + i]
     finally:
         free(memory)

@@ -338,10 +338,12 @@ FC_INLINE void fc_store_integers(fc_int *p, fc_mask v) { memcpy(p, &v, sizeof v)
 FC_INLINE fc_mask fc_above(fc_vec a, fc_vec x) { return (fc_mask) ((x > a) | (x != x)); }
 FC_INLINE fc_mask fc_below(fc_vec a, fc_vec x) { return (fc_mask) ((x < a) | (x != x)); }
 FC_INLINE fc_vec fc_pick(fc_mask m, fc_vec a, fc_vec b) { return (fc_vec) fc_choose(m, (fc_mask) a, (fc_mask) b); }
+FC_INLINE fc_vec fc_keep(fc_mask m, fc_vec a) { return (fc_vec) (m & (fc_mask) a); }
 #else
 FC_INLINE fc_mask fc_above(fc_vec a, fc_vec x) { return -(x > a || x != x); }
 FC_INLINE fc_mask fc_below(fc_vec a, fc_vec x) { return -(x < a || x != x); }
 FC_INLINE fc_vec fc_pick(fc_mask m, fc_vec a, fc_vec b) { return m ? a : b; }
+FC_INLINE fc_vec fc_keep(fc_mask m, fc_vec a) { return m ? a : 0; }
 #endif
 
 FC_INLINE fc_elem fc_max1(fc_elem a, fc_elem x) { return x > a || x != x ? x : a; }

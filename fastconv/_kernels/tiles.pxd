@@ -118,19 +118,18 @@ cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t t
     """out[0 : L R] of one line   IN x[0 : L R + taps - 1], h[0 : taps]   OUT out."""
     cdef acc_t acc[LINE]
     cdef int r, J
-    cdef Py_ssize_t k = 0, n
+    cdef Py_ssize_t k = 0, c = 0, n
     for r in range(R):
         acc[r] = zero()
         prefetch_far(<const char *> (x + taps + r * LANES) + AHEAD)
         prefetch_far(<const char *> (out + r * LANES) + AHEAD)
-    while taps - k >= PANEL * LANES:
-        line_panels(acc, x + k, h + k, LANES, PANEL, R)
-        k += PANEL * LANES
-    if k < taps:                                   # what is left: J + 1 taps for the first n values of c, then J
-        J = <int> ((taps - k - 1) // LANES)
-        n = taps - k - J * LANES
-        line_panels(acc, x + k, h + k, n, J + 1, R)
-        line_panels(acc, x + k + n, h + k + n, LANES - n, J, R)
+    while k + c < taps:                            # the last panel: J taps for the first n values of c, then J - 1
+        J = <int> min(<Py_ssize_t> PANEL, (taps - k - c + LANES - 1) // LANES)
+        n = min(LANES - c, taps - k - c - (J - 1) * LANES)
+        line_panels(acc, x + k + c, h + k + c, n, J, R)
+        c += n
+        if c == LANES:
+            k, c = k + PANEL * LANES, 0
     for r in range(R):
         store(out + r * LANES, acc[r])
 
@@ -318,23 +317,20 @@ cdef inline void arrange(elem *taps, const Plane *k) noexcept nogil:
 
 
 cdef inline void turn(acc_t *acc, elem *done, const elem *begun, const int s, const int N, const int C) noexcept nogil:
-    """Stores what row s of the accumulators holds and begins another output row; NULL where there is none."""
+    """Stores what row s of the accumulators holds and begins another output row."""
     cdef int c
     if s < N:
-        if done != NULL:
-            for c in range(C):
-                store(done + c * LANES, acc[s * C + c])
         for c in range(C):
-            acc[s * C + c] = zero()
-        if begun != NULL:
-            for c in range(C):
-                acc[s * C + c] = resume(begun + c * LANES)
+            store(done + c * LANES, acc[s * C + c])
+            acc[s * C + c] = resume(begun + c * LANES)
 
 
 cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *taps, Py_ssize_t rows, bint resumed,
                        const int N, const int C) noexcept nogil:
     """out[0 : rows] of C vectors, by N kernel rows   IN x, k, taps   OUT out, INOUT where `resumed`."""
     cdef acc_t acc[9 * 3]
+    cdef elem nothing[COLUMNS * LANES]
+    cdef elem unused[COLUMNS * LANES]
     cdef vec v[COLUMNS]
     cdef tap_t t
     cdef Py_ssize_t i, q, s = 0, last = rows - N if resumed else -N
@@ -343,7 +339,9 @@ cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *tap
     cdef const elem *p
     cdef const elem *h
     cdef elem *done
-    cdef elem *begun
+    cdef const elem *begun
+    for c in range(C):
+        store(nothing + c * LANES, zero())
     for r in range(N * C):
         acc[r] = zero()
     if resumed:
@@ -369,8 +367,8 @@ cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *tap
             h = anchor(h + 2 * N)
         x = anchor(x + k.ldx)                                       # or there would be an address for each use of it
         s = opaque(s + 1) if s < N - 1 else 0
-        done = out + i * k.ldo if i >= 0 else NULL
-        begun = out + (i + N) * k.ldo if i < last else NULL
+        done = out + i * k.ldo if i >= 0 else unused
+        begun = out + (i + N) * k.ldo if i < last else nothing
         if s == 0:
             turn(acc, done, begun, 0, N, C)
         elif s == 1:

@@ -64,6 +64,54 @@ def test_the_weight_of_a_depthwise_layer_sees_nothing_beside_its_planes(size, pa
         same(grad.conv2d_weight(x, expected.shape, g, **options), packed)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "dilation"),
+    [(3, 1, 1, 1), (3, 1, 4, 1), (2, 1, 0, 1), (3, 1, 2, 2), (3, 2, 1, 1), (3, 2, 2, 2), (5, 2, 2, 1), (3, 3, 1, 1),
+     (7, 1, 3, 1)],
+)  # fmt: skip
+def test_nor_beside_its_channels_where_they_are_last(size, stride, padding, dilation, dtype, rng):
+    """Pixels in the middle of NaN, the exact sums; and an infinity on a border meets the zeros around the other."""
+    for height, width, channels in (5, 26, 16), (41, 40, 35), (13, 60, 70), (38, 38, 256), (2, 300, 20):
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": channels, "layout": "NHWC",
+                   "remainder": "drop"}  # fmt: skip
+        rows, columns = (
+            max(0, n + 2 * padding - (size - 1) * dilation - 1) // stride + 1 for n in (height, width)
+        )
+        if height + 2 * padding <= (size - 1) * dilation:
+            continue
+        x = small(rng, (2, height, width, channels), dtype, 2)
+        g = small(rng, (2, rows, columns, channels), dtype, 2)
+        around = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+        taps = [
+            (around[:, p : p + rows * stride : stride, q : q + columns * stride : stride][:, :rows, :columns] * g)
+            .sum((0, 1, 2))
+            for p in range(0, size * dilation, dilation) for q in range(0, size * dilation, dilation)
+        ]  # fmt: skip
+        expected = np.stack(taps, 1).reshape(channels, 1, size, size)
+        same(grad.conv2d_weight(x, expected.shape, g, **options), expected)
+        gaps = [np.full((2, a.shape[1] + 2, a.shape[2] + 3, channels + 9), np.nan, dtype) for a in (x, g)]
+        inside = [a[:, 1:-1, 2:-1, 4:-5] for a in gaps]
+        inside[0][...], inside[1][...] = x, g
+        for workers in (1, 2, 5):
+            same(grad.conv2d_weight(inside[0], expected.shape, inside[1], workers=workers, **options), expected)
+        for channel in range(3):
+            g[channel // 2, 0, -1, channel] = np.inf
+        packed = grad.conv2d_weight(np.asfortranarray(x), expected.shape, np.asfortranarray(g), **options)
+        same(grad.conv2d_weight(x, expected.shape, g, **options), packed)
+
+
+@pytest.mark.parametrize("shape", [(2, 60, 57, 64), (3, 57, 60, 5), (4, 14, 15, 33), (9, 7, 7, 40)])
+def test_the_weight_of_a_depthwise_layer_is_the_same_for_any_number_of_workers(shape, rng):
+    x, g = (rng.standard_normal(shape).astype("f4") for _ in range(2))
+    for layout in LAYOUTS:
+        a, b = (v if layout == "NHWC" else np.ascontiguousarray(np.moveaxis(v, 3, 1)) for v in (x, g))
+        options = {"padding": 1, "groups": shape[3], "layout": layout}
+        first = grad.conv2d_weight(a, (shape[3], 1, 3, 3), b, workers=1, **options)
+        for workers in (2, 3, 8):
+            same(grad.conv2d_weight(a, (shape[3], 1, 3, 3), b, workers=workers, **options), first)
+
+
 @pytest.mark.parametrize("case", DEPTHWISE, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_depthwise_layers_both_ways(case, dtype, rng):
