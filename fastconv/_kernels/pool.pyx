@@ -549,17 +549,20 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
     cdef int LINE_OP = SUM if OP == SQUARES else OP, e, half
     cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
     cdef bint rooted = FLOATING and OP == SQUARES and job.finish == ROOT
+    cdef Py_ssize_t left = job.batch - plane % job.batch        # planes of this batch
     cdef Window row = place(&job.rows, i)
     cdef const char *x = x_plane(job, plane, &p)
     cdef const char *at
     cdef elem *out = out_row(job, plane, i, &p)
     cdef elem sums[LANES]
     cdef elem heights[LANES]
-    cdef elem width = <elem> count(&job.columns, job.finish, 0) if divided else 1
+    cdef elem width = <elem> count(&job.columns, job.finish, 0) if divided else 1, height = 1
     cdef integer masks[2 * LANES]
     cdef vec v[LANES]
+    if divided:
+        height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
     for e in range(LANES):
-        masks[e], masks[e + LANES], heights[e] = -1, 0, 1
+        masks[e], masks[e + LANES], heights[e] = -1, 0, height
         v[e] = splat(nothing(OP))
     while row0 < p.end:
         rows = min(<Py_ssize_t> LANES, p.end - row0)
@@ -567,15 +570,20 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
             at = x + row.first * job.xr
             n = row.taps * job.columns.size
             v[g] = whole_plane(<const elem *> at, n, masks, at + n * item + vector <= job.x_end, OP)
-            if divided:
-                heights[g] = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+            heights[g] = height
             i += 1
             if i == job.rows.output:
                 i = 0
                 plane += 1
-                x = x + job.xb1 if plane % job.batch > 0 else x_plane(job, plane, &p)
+                left -= 1
+                x += job.xb1
+                if left == 0:
+                    left = job.batch
+                    x = x_plane(job, plane, &p)
             if job.rows.output > 1:
                 row = place(&job.rows, i)
+                if divided and job.finish != OVER_NUMBER:
+                    height = <elem> count(&job.rows, job.finish, i)
         if TURNS:
             transpose(v)
             half = LANES // 2
@@ -1026,6 +1034,41 @@ cdef void run(const Job *job, Work work, Py_ssize_t first, Py_ssize_t last, int 
             work(job, i, scratch + threadid() * job.scratch_bytes)
 
 
+cdef int perform(Job *job, int op, int workers) except -1:
+    """All of it but the layout, which is chosen here."""
+    cdef Py_ssize_t work = job.planes * job.rows.output * job.columns.output * job.group, done = 0, leap, end
+    cdef char *scratch = NULL
+    cdef Work todo
+    if work == 0:
+        return 0
+    if sees_all(&job.columns):
+        work *= job.rows.kernel * job.columns.kernel
+    else:                                           # rows first, then columns
+        work *= job.rows.kernel + job.columns.kernel
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    try:
+        if not lay_out(job, workers):
+            raise MemoryError("fastconv: no memory to lay out the work")
+        todo = work_of(job, op)
+        workers = <int> min(<Py_ssize_t> workers, job.parcels)
+        scratch = <char *> malloc(max(workers * job.scratch_bytes, 1))
+        if scratch == NULL:
+            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+        leap = workers * max(1, STEP // max(1, work // job.parcels * min(job.rows.kernel, job.columns.kernel)))
+        while done < job.parcels:
+            end = min(job.parcels, done + leap)
+            if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
+                workers = _machine.startable(workers)
+            with nogil:
+                run(job, todo, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(scratch)
+        free(job.offset)
+    return 0
+
+
 def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, int op, rows, columns,
          Py_ssize_t group, Py_ssize_t pitch, int finish, number, int workers):
     """Pool every plane of x.
@@ -1040,9 +1083,6 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
     workers : threads at most
     """
     cdef Job job
-    cdef Py_ssize_t work, done = 0, leap, end
-    cdef char *scratch = NULL
-    cdef Work todo
     job.rows, job.columns = axis_of(rows), axis_of(columns)
     job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
     job.batch = x.shape[1]
@@ -1054,60 +1094,22 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
         job.index = <char *> cnp.PyArray_DATA(index)
         job.ib0, job.ib1, job.ir = index.strides[0], index.strides[1], index.strides[2]
     job.group, job.pitch, job.finish, job.number = group, pitch, finish, <elem> number
-    work = job.planes * job.rows.output * job.columns.output * group
-    if work == 0:
-        return
-    if sees_all(&job.columns):
-        work *= job.rows.kernel * job.columns.kernel
-    else:                                           # rows first, then columns
-        work *= job.rows.kernel + job.columns.kernel
-    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
-    try:
-        if not lay_out(&job, workers):
-            raise MemoryError("fastconv: no memory to lay out the work")
-        todo = work_of(&job, op)
-        workers = <int> min(<Py_ssize_t> workers, job.parcels)
-        scratch = <char *> malloc(max(workers * job.scratch_bytes, 1))
-        if scratch == NULL:
-            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
-        leap = workers * max(1, STEP // max(1, work // job.parcels * min(job.rows.kernel, job.columns.kernel)))
-        while done < job.parcels:
-            end = min(job.parcels, done + leap)
-            if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
-                workers = _machine.startable(workers)
-            with nogil:
-                run(&job, todo, done, end, workers, scratch)
-            PyErr_CheckSignals()
-            done = end
-    finally:
-        free(scratch)
-        free(job.offset)
+    perform(&job, op, workers)
 
 
-# --- small calls ----------------------------------------------------------------------------------------
-
-cdef int quick(const char *x, char *out, char *index, int op, const Axis *rows, const Axis *columns,
-               Py_ssize_t planes, Py_ssize_t group, int finish) noexcept nogil:
-    """Contiguous planes, small, on the calling thread: 0, or -1 where there is no memory."""
+cdef int contiguous(const char *x, char *out, char *index, int op, const Axis *rows, const Axis *columns,
+                    Py_ssize_t planes, Py_ssize_t group, Py_ssize_t pitch, int finish, int workers) except -1:
+    """The same for planes that follow one another."""
     cdef Job job
     cdef Py_ssize_t item = sizeof(elem)
-    cdef char *scratch
-    cdef int status = -1
     job.rows, job.columns = rows[0], columns[0]
     job.x, job.out, job.index = x, out, index
     job.planes = job.batch = planes
     job.xr, job.orow, job.ir = columns.size * group * item, columns.output * group * item, columns.output * group * 8
     job.xb1, job.ob1, job.ib1 = rows.size * job.xr, rows.output * job.orow, rows.output * job.ir
     job.xb0 = job.ob0 = job.ib0 = 0
-    job.group, job.pitch, job.finish, job.number = group, columns.size, finish, 0
-    if lay_out(&job, 1):
-        scratch = <char *> malloc(max(job.scratch_bytes, 1))
-        if scratch != NULL:
-            run(&job, work_of(&job, op), 0, job.parcels, 1, scratch)
-            free(scratch)
-            status = 0
-        free(job.offset)
-    return status
+    job.group, job.pitch, job.finish, job.number = group, pitch, finish, 0
+    return perform(&job, op, workers)
 
 
-quick_call = PyCapsule_New(<void *> quick, "fastconv.quick_pool", NULL)    # for _quick.pyx
+quick_call = PyCapsule_New(<void *> contiguous, "fastconv.quick_pool", NULL)    # for _quick.pyx

@@ -17,13 +17,14 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, aligned, pack_lanes, pictures, unpack
+from .pictures cimport Pictures, aligned, pack_lanes, unpack
 from .tiles cimport LANES, elem, load, splat, store
 from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
 
@@ -44,7 +45,7 @@ cdef struct Scatter:
     elem *out                   # [planes, size, group]
     const elem *values          # [planes, count, group]
     const int64_t *index
-    Py_ssize_t size, count, group
+    Py_ssize_t planes, size, count, group
     Py_ssize_t channels         # of a block
     Py_ssize_t blocks           # in a plane
     bint add
@@ -101,27 +102,16 @@ cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int
                 outside[threadid()] = True
 
 
-def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray out not None, bint add, int workers):
-    """Put values where their indices say; whether all indices lay inside.
-
-    values, index : (M, count, C) of the module's type and of int64, C-contiguous   IN
-    out : (M, size, C), likewise   OUT
-    add : whether values that meet are added; else the last one stands
-    workers : threads at most
-    """
-    cdef Scatter job
-    cdef Py_ssize_t blocks, done = 0, leap, end, work
+cdef int perform_scatter(Scatter *job, int workers) except -1:
+    """Whether all indices lay inside."""
+    cdef Py_ssize_t blocks, done = 0, leap, end, work = job.planes * (job.size + job.count) * job.group
     cdef bint *outside
     cdef bint inside = True
-    job.out, job.values = <elem *> cnp.PyArray_DATA(out), <const elem *> cnp.PyArray_DATA(values)
-    job.index = <const int64_t *> cnp.PyArray_DATA(index)
-    job.size, job.count, job.group, job.add = out.shape[1], values.shape[1], values.shape[2], add
     job.channels = job.group
-    if values.shape[0] < FEWEST * workers:
+    if job.planes < FEWEST * workers:
         job.channels = min(CHANNELS, job.group)
     job.blocks = (job.group + job.channels - 1) // job.channels
-    blocks = values.shape[0] * job.blocks
-    work = values.shape[0] * (job.size + job.count) * job.group
+    blocks = job.planes * job.blocks
     if work == 0:
         return True
     workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
@@ -135,7 +125,7 @@ def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray
             if workers > 1:
                 workers = _machine.startable(workers)
             with nogil:
-                run_scatter(&job, done, end, workers, together(blocks, work, workers), outside)
+                run_scatter(job, done, end, workers, together(blocks, work, workers), outside)
             PyErr_CheckSignals()
             done = end
         for end in range(workers):
@@ -145,13 +135,38 @@ def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray
         free(outside)
 
 
+def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray out not None, bint add, int workers):
+    """Put values where their indices say; whether all indices lay inside.
+
+    values, index : (M, count, C) of the module's type and of int64, C-contiguous   IN
+    out : (M, size, C), likewise   OUT
+    add : whether values that meet are added; else the last one stands
+    workers : threads at most
+    """
+    return scatter_contiguous(cnp.PyArray_BYTES(values), <const int64_t *> cnp.PyArray_DATA(index),
+                              cnp.PyArray_BYTES(out), values.shape[0], out.shape[1], values.shape[1], values.shape[2],
+                              add, workers) == 1
+
+
+cdef int scatter_contiguous(const char *values, const int64_t *index, char *out, Py_ssize_t planes, Py_ssize_t size,
+                            Py_ssize_t count, Py_ssize_t group, bint add, int workers) except -1:
+    cdef Scatter job
+    job.out, job.values, job.index = <elem *> out, <const elem *> values, index
+    job.planes, job.size, job.count, job.group, job.add = planes, size, count, group, add
+    return perform_scatter(&job, workers)
+
+
+quick_scatter = PyCapsule_New(<void *> scatter_contiguous, "fastconv.quick_scatter", NULL)    # for _quick.pyx
+
+
 # --- spread ---------------------------------------------------------------------------------------------
 
 cdef struct Spread:
     const char *grad
     char *out
     Axis rows, columns          # of the input that had been pooled, and of the gradient
-    Py_ssize_t batch            # planes in a batch of batches
+    Py_ssize_t planes           # in all, and in one batch of them
+    Py_ssize_t batch
     Py_ssize_t gb0, gb1, gr     # strides of batches, planes and rows, in bytes
     Py_ssize_t ob0, ob1, orow
     Py_ssize_t group
@@ -308,32 +323,15 @@ cdef void run_spread(const Spread *job, Py_ssize_t first, Py_ssize_t last, int w
             spread_block(job, i, scratch + threadid() * apart, scratch + threadid() * apart + line)
 
 
-def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, Py_ssize_t group, int finish, number,
-           int workers):
-    """Every output's gradient to all that its window has seen.
-
-    grad : (M, N, rows.output, ...), aligned, native, in rows of columns.output * group elements   IN
-    out : (M, N, rows.size, ...), likewise, in rows of columns.size * group; not overlapping grad   OUT
-    rows, columns : the windows along each axis, `_plan.pools.Windows`
-    group : channels that interleave in a row
-    finish, number : what a sum had been divided by, as in pool.pyx
-    workers : threads at most
-    """
-    cdef Spread job
-    cdef Py_ssize_t planes, work, blocks, done = 0, leap, end, line, apart, stride, j
+cdef int perform_spread(Spread *job, int workers) except -1:
+    """All of it but the layout, which is chosen here."""
+    cdef Py_ssize_t planes = job.planes, group = job.group, blocks, done = 0, leap, end, line, apart, stride, j
+    cdef Py_ssize_t work = planes * job.rows.size * job.columns.size * group
     cdef char *memory
     cdef elem *scratch
     cdef elem *counts
-    job.rows, job.columns = axis_of(rows), axis_of(columns)
-    job.grad, job.out = <const char *> cnp.PyArray_DATA(grad), <char *> cnp.PyArray_DATA(out)
-    job.batch = out.shape[1]
-    planes = out.shape[0] * job.batch
-    job.gb0, job.gb1, job.gr = grad.strides[0], grad.strides[1], grad.strides[2]
-    job.ob0, job.ob1, job.orow = out.strides[0], out.strides[1], out.strides[2]
-    job.group, job.finish, job.number = group, finish, <elem> number
-    work = planes * job.rows.size * job.columns.size * group
     if work == 0:
-        return
+        return 0
     job.width = min(max(LINE // group, 1), job.columns.size)
     job.wide = (job.columns.size + job.width - 1) // job.width
     job.height = min(max(GRAIN // (job.width * group), job.rows.kernel), job.rows.size)
@@ -347,8 +345,13 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
     j = (job.rows.size + 1) * job.columns.size + job.rows.output * job.columns.output
     job.turned = 1 < LANES <= 2 * planes and group == 1 and j * LANES * <Py_ssize_t> sizeof(elem) <= TURNED_BYTES
     if job.turned:
-        pictures(grad, &job.from_)
-        pictures(out, &job.to)
+        job.from_.at, job.to.at = <char *> job.grad, job.out
+        job.from_.n = job.to.n = planes // job.batch
+        job.from_.channels = job.to.channels = job.batch
+        job.from_.width, job.to.width = job.columns.output, job.columns.size
+        job.from_.height, job.to.height = job.rows.output, job.rows.size
+        job.from_.sn, job.from_.sc, job.from_.sh, job.from_.sw = job.gb0, job.gb1, job.gr, sizeof(elem)
+        job.to.sn, job.to.sc, job.to.sh, job.to.sw = job.ob0, job.ob1, job.orow, sizeof(elem)
         if job.gb0 == job.batch * job.gb1 and job.ob0 == job.batch * job.ob1:      # a batch is so many planes more
             job.from_.channels = job.to.channels = planes
             job.from_.n = job.to.n = 1
@@ -370,8 +373,49 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
             if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
                 workers = _machine.startable(workers)
             with nogil:
-                run_spread(&job, done, end, workers, scratch, apart, line, together(blocks, work, workers))
+                run_spread(job, done, end, workers, scratch, apart, line, together(blocks, work, workers))
             PyErr_CheckSignals()
             done = end
     finally:
         free(memory)
+    return 0
+
+
+def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, Py_ssize_t group, int finish, number,
+           int workers):
+    """Every output's gradient to all that its window has seen.
+
+    grad : (M, N, rows.output, ...), aligned, native, in rows of columns.output * group elements   IN
+    out : (M, N, rows.size, ...), likewise, in rows of columns.size * group; not overlapping grad   OUT
+    rows, columns : the windows along each axis, `_plan.pools.Windows`
+    group : channels that interleave in a row
+    finish, number : what a sum had been divided by, as in pool.pyx
+    workers : threads at most
+    """
+    cdef Spread job
+    job.rows, job.columns = axis_of(rows), axis_of(columns)
+    job.grad, job.out = <const char *> cnp.PyArray_DATA(grad), <char *> cnp.PyArray_DATA(out)
+    job.batch = out.shape[1]
+    job.planes = out.shape[0] * job.batch
+    job.gb0, job.gb1, job.gr = grad.strides[0], grad.strides[1], grad.strides[2]
+    job.ob0, job.ob1, job.orow = out.strides[0], out.strides[1], out.strides[2]
+    job.group, job.finish, job.number = group, finish, <elem> number
+    perform_spread(&job, workers)
+
+
+cdef int spread_contiguous(const char *grad, char *out, const Axis *rows, const Axis *columns, Py_ssize_t planes,
+                           Py_ssize_t group, int finish, int workers) except -1:
+    """The same for planes that follow one another."""
+    cdef Spread job
+    cdef Py_ssize_t pixel = group * sizeof(elem)
+    job.rows, job.columns = rows[0], columns[0]
+    job.grad, job.out = grad, out
+    job.planes = job.batch = planes
+    job.gr, job.orow = columns.output * pixel, columns.size * pixel
+    job.gb1, job.ob1 = rows.output * job.gr, rows.size * job.orow
+    job.gb0, job.ob0 = planes * job.gb1, planes * job.ob1
+    job.group, job.finish, job.number = group, finish, 0
+    return perform_spread(&job, workers)
+
+
+quick_spread = PyCapsule_New(<void *> spread_contiguous, "fastconv.quick_spread", NULL)    # for _quick.pyx
