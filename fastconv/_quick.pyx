@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from . import _runtime
-from ._kernels.windows cimport OVER_PADDED, OVER_TAPS, PLAIN, Axis
+from ._kernels.windows cimport OVER_TAPS, PLAIN, Axis
 from ._plan.dtypes import kernel_name
 from ._plan.layers import ACTIVATION_CODES as _CODES, PackedWeight
 from ._plan.pools import OPERATIONS as _OPERATIONS

@@ -149,10 +149,10 @@ def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray
 
 
 cdef int scatter_contiguous(const char *values, const int64_t *index, char *out, Py_ssize_t planes, Py_ssize_t size,
-                            Py_ssize_t count, Py_ssize_t group, bint add, int workers) except -1:
+                            Py_ssize_t many, Py_ssize_t group, bint add, int workers) except -1:
     cdef Scatter job
     job.out, job.values, job.index = <elem *> out, <const elem *> values, index
-    job.planes, job.size, job.count, job.group, job.add = planes, size, count, group, add
+    job.planes, job.size, job.count, job.group, job.add = planes, size, many, group, add
     return perform_scatter(&job, workers)
 
 

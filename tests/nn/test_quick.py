@@ -109,12 +109,13 @@ def test_large_pools_are_those_of_the_plan(rng, shape, last):
 @pytest.mark.parametrize("axes", [1, 2])
 def test_gradients_of_pools_are_those_of_the_plan(rng, axes):
     grad = nn.pooling_grad
-    largest, back, average, total, parts = (
-        (nn.max_pool1d, grad.max_pool1d_input, grad.avg_pool1d_input, grad.sum_pool1d_input, nn.adaptive_avg_pool1d)
+    largest, back, average, total, parts, parts_back = (
+        (nn.max_pool1d, grad.max_pool1d_input, grad.avg_pool1d_input, grad.sum_pool1d_input, nn.adaptive_avg_pool1d,
+         grad.adaptive_avg_pool1d_input)
         if axes == 1
-        else (nn.max_pool2d, grad.max_pool2d_input, grad.avg_pool2d_input, grad.sum_pool2d_input, nn.adaptive_avg_pool2d)
-    )
-    parts_back = grad.adaptive_avg_pool1d_input if axes == 1 else grad.adaptive_avg_pool2d_input
+        else (nn.max_pool2d, grad.max_pool2d_input, grad.avg_pool2d_input, grad.sum_pool2d_input,
+              nn.adaptive_avg_pool2d, grad.adaptive_avg_pool2d_input)
+    )  # fmt: skip
     taken = 0
     for _ in range(800):
         last = bool(rng.integers(2))
