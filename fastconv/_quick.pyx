@@ -354,9 +354,11 @@ cdef bint sliding(int ndim, const Py_ssize_t *size, object kernel_size, object s
 
 
 cdef void parted(Py_ssize_t size, Py_ssize_t output, Axis *axis) noexcept:
-    """Adaptive windows."""
-    axis.size, axis.output, axis.kernel, axis.step = size, output, size // output + 2, 1
-    axis.start = axis.stride = axis.after = 0
+    """Adaptive windows, as `_plan.pools.adaptive` has them."""
+    axis.size, axis.output, axis.step, axis.start, axis.after = size, output, 1, 0, 0
+    axis.kernel = axis.stride = size // output
+    if size % output > 0:
+        axis.kernel, axis.stride = size // output + 2, 0
 
 
 cdef inline Py_ssize_t lines_as_rows(int ndim, const Planes *p, Axis *rows):
@@ -475,7 +477,7 @@ def spread(int ndim, input_size, grad, kernel_size, stride, padding, dilation, l
     if (out is None or not sliding(ndim, to.size, kernel_size, stride, padding, dilation, remainder, axes)
             or axes[0].output != from_.size[0] or axes[1].output != from_.size[1]):
         return None
-    return spread_out(ndim, grad, &to, axes, finish, out)
+    return spread_out(grad, &to, axes, finish, out)
 
 
 def spread_parts(int ndim, input_size, grad, layout, workers):
@@ -487,11 +489,11 @@ def spread_parts(int ndim, input_size, grad, layout, workers):
         return None
     parted(to.size[0], from_.size[0], &axes[0])
     parted(to.size[1], from_.size[1], &axes[1])
-    return spread_out(ndim, grad, &to, axes, OVER_TAPS, out)
+    return spread_out(grad, &to, axes, OVER_TAPS, out)
 
 
-cdef object spread_out(int ndim, cnp.ndarray grad, const Planes *to, Axis *axes, int finish, cnp.ndarray out):
-    cdef Py_ssize_t count = lines_as_rows(ndim, to, axes)
+cdef object spread_out(cnp.ndarray grad, const Planes *to, const Axis *axes, int finish, cnp.ndarray out):
+    cdef Py_ssize_t count = to.n if to.last else to.n * to.channels
     spreads[cnp.PyArray_TYPE(grad)](
         cnp.PyArray_BYTES(grad), cnp.PyArray_BYTES(out), &axes[0], &axes[1], count, to.channels if to.last else 1,
         finish, threads(cnp.PyArray_SIZE(out)))

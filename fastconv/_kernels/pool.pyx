@@ -1030,7 +1030,7 @@ cdef void run(const Job *job, Work work, Py_ssize_t first, Py_ssize_t last, int 
         for i in range(first, last):
             work(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
             work(job, i, scratch + threadid() * job.scratch_bytes)
 
 

@@ -4,14 +4,15 @@
 
 `scatter`, after a maximum or a minimum:    out[b, index[b, e, c], c] += values[b, e, c]
 
-Planes are shared among the threads, and where they are few, of interleaved channels some at a time; each channel of a
-plane is done by one thread, in the order of the values.
+Planes are shared among the threads; each is done by one of them, in the order of the values.
 
 `spread`, after a sum, whose adjoint it is: out[b, h, t, c] is the sum of grad[b, i, j, c] / divisor(i, j) over the
 windows (i, j) that have seen (h, t). Blocks of the result are shared among the threads. For each row i of windows that
 reaches into a block its columns are spread on a line in L1, tap by tap, and the line is added to each of its rows.
 Every sum runs over i, then over column taps and j, however the result is cut. Small planes without interleaved
 channels are turned, as many as a vector has lanes, and spread at once.
+
+A thread has the same part of the arrays in each call, and finds in its cache what it has left there.
 """
 from cython.parallel cimport prange, threadid
 
@@ -29,10 +30,10 @@ from .tiles cimport LANES, elem, load, splat, store
 from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
 
 cdef enum:
-    CHANNELS = 16               # of interleaved ones in a block, where planes are few: a cache line or two
+    BUNCH = 1 << 12             # elements of small planes that are cleared at once
     LINE = 1 << 12              # elements of a line
     GRAIN = 1 << 16             # elements that a thread takes at a time
-    FEWEST = 4                  # times that each thread takes some, so that none waits long for another
+    FEWEST = 4                  # bunches of planes for each thread, so that it has as many as another
     SHARE = 1 << 15             # elements below which another thread is not worth waking
     CACHE_LINE = 64
     TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
@@ -46,86 +47,105 @@ cdef struct Scatter:
     const elem *values          # [planes, count, group]
     const int64_t *index
     Py_ssize_t planes, size, count, group
-    Py_ssize_t channels         # of a block
-    Py_ssize_t blocks           # in a plane
+    Py_ssize_t bunch            # planes that are cleared at once
     bint add
 
 
-cdef bint scatter_block(const Scatter *job, Py_ssize_t number) noexcept nogil:
-    """A few channels of a plane; whether every index lay inside."""
-    cdef Py_ssize_t c0 = number % job.blocks * job.channels, c1 = min(c0 + job.channels, job.group), e, c, k
-    cdef Py_ssize_t n = job.group
-    cdef elem *out = job.out + number // job.blocks * job.size * n
-    cdef const elem *values = job.values + number // job.blocks * job.count * n
-    cdef const int64_t *index = job.index + number // job.blocks * job.count * n
+cdef inline bint put(elem *out, Py_ssize_t size, Py_ssize_t n, const elem *values, const int64_t *index,
+                     Py_ssize_t count, const bint ADD) noexcept nogil:
+    """The n channels of a plane; whether every index lay inside   IN values, index   OUT out."""
+    cdef Py_ssize_t _e, c, k
     cdef bint inside = True
-    if job.blocks == 1:
-        memset(out, 0, job.size * n * sizeof(elem))
-    else:
-        for e in range(job.size):
-            memset(out + e * n + c0, 0, (c1 - c0) * sizeof(elem))
-    if n == 1 and job.add:
-        for e in range(job.count):
-            k = index[e]
-            if 0 <= k < job.size:
-                out[k] += values[e]
-            else:
-                inside = False
-        return inside
-    for e in range(job.count):
-        for c in range(e * n + c0, e * n + c1):
+    for _e in range(count):
+        for c in range(n):
             k = index[c]
-            if k < 0 or k >= job.size:
+            if not 0 <= k < size:
                 inside = False
-            elif job.add:
-                out[k * n + c - e * n] += values[c]
+            elif ADD:
+                out[k * n + c] += values[c]
             else:
-                out[k * n + c - e * n] = values[c]
+                out[k * n + c] = values[c]
+        values += n
+        index += n
     return inside
 
 
-cdef inline Py_ssize_t together(Py_ssize_t blocks, Py_ssize_t work, int workers) noexcept nogil:
-    """How many blocks a thread takes at a time."""
-    return max(1, min(GRAIN // max(1, work // blocks), blocks // (FEWEST * workers)))
+cdef inline bint put_one(elem *out, Py_ssize_t size, const elem *values, const int64_t *index, Py_ssize_t count,
+                         const bint ADD) noexcept nogil:
+    """The same for one channel."""
+    cdef Py_ssize_t e, k
+    cdef bint inside = True
+    for e in range(count):
+        k = index[e]
+        if not 0 <= k < size:
+            inside = False
+        elif ADD:
+            out[k] += values[e]
+        else:
+            out[k] = values[e]
+    return inside
 
 
-cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers, Py_ssize_t chunk,
+cdef bint scatter_bunch(const Scatter *job, Py_ssize_t number) noexcept nogil:
+    """Planes that follow one another; whether every index lay inside."""
+    cdef Py_ssize_t first = number * job.bunch, last = min(first + job.bunch, job.planes), _plane
+    cdef Py_ssize_t n = job.group, size = job.size, count = job.count
+    cdef elem *out = job.out + first * size * n
+    cdef const elem *values = job.values + first * count * n
+    cdef const int64_t *index = job.index + first * count * n
+    cdef bint inside = True, here
+    memset(out, 0, (last - first) * size * n * sizeof(elem))
+    for _plane in range(first, last):
+        if n == 1 and job.add:
+            here = put_one(out, size, values, index, count, True)
+        elif n == 1:
+            here = put_one(out, size, values, index, count, False)
+        elif job.add:
+            here = put(out, size, n, values, index, count, True)
+        else:
+            here = put(out, size, n, values, index, count, False)
+        inside = inside and here
+        out += size * n
+        values += count * n
+        index += count * n
+    return inside
+
+
+cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers,
                       bint *outside) noexcept nogil:
     cdef Py_ssize_t i
     if workers == 1:
         for i in range(first, last):
-            if not scatter_block(job, i):
+            if not scatter_bunch(job, i):
                 outside[0] = True
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
-            if not scatter_block(job, i):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
+            if not scatter_bunch(job, i):
                 outside[threadid()] = True
 
 
 cdef int perform_scatter(Scatter *job, int workers) except -1:
     """Whether all indices lay inside."""
-    cdef Py_ssize_t blocks, done = 0, leap, end, work = job.planes * (job.size + job.count) * job.group
+    cdef Py_ssize_t bunches, done = 0, leap, end, work = job.planes * (job.size + job.count) * job.group
     cdef bint *outside
     cdef bint inside = True
-    job.channels = job.group
-    if job.planes < FEWEST * workers:
-        job.channels = min(CHANNELS, job.group)
-    job.blocks = (job.group + job.channels - 1) // job.channels
-    blocks = job.planes * job.blocks
     if work == 0:
         return True
-    workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    job.bunch = max(1, min(BUNCH // (job.size * job.group), job.planes // (FEWEST * workers)))
+    bunches = (job.planes + job.bunch - 1) // job.bunch
+    workers = <int> min(<Py_ssize_t> workers, bunches)
     outside = <bint *> calloc(workers, sizeof(bint))
     if outside == NULL:
         raise MemoryError("fastconv: no memory to lay out the work")
     try:
-        leap = workers * max(1, STEP // max(1, work // blocks))
-        while done < blocks:
-            end = min(blocks, done + leap)
+        leap = workers * max(1, STEP // max(1, work // bunches))
+        while done < bunches:
+            end = min(bunches, done + leap)
             if workers > 1:
                 workers = _machine.startable(workers)
             with nogil:
-                run_scatter(job, done, end, workers, together(blocks, work, workers), outside)
+                run_scatter(job, done, end, workers, outside)
             PyErr_CheckSignals()
             done = end
         for end in range(workers):
@@ -307,19 +327,19 @@ cdef void spread_turned(const Spread *job, Py_ssize_t number, elem *scratch) noe
 
 
 cdef void run_spread(const Spread *job, Py_ssize_t first, Py_ssize_t last, int workers, elem *scratch,
-                     Py_ssize_t apart, Py_ssize_t line, Py_ssize_t chunk) noexcept nogil:
+                     Py_ssize_t apart, Py_ssize_t line) noexcept nogil:
     cdef Py_ssize_t i
     if job.turned and workers == 1:
         for i in range(first, last):
             spread_turned(job, i, scratch)
     elif job.turned:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
             spread_turned(job, i, scratch + threadid() * apart)
     elif workers == 1:
         for i in range(first, last):
             spread_block(job, i, scratch, scratch + line)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
             spread_block(job, i, scratch + threadid() * apart, scratch + threadid() * apart + line)
 
 
@@ -373,7 +393,7 @@ cdef int perform_spread(Spread *job, int workers) except -1:
             if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
                 workers = _machine.startable(workers)
             with nogil:
-                run_spread(job, done, end, workers, scratch, apart, line, together(blocks, work, workers))
+                run_spread(job, done, end, workers, scratch, apart, line)
             PyErr_CheckSignals()
             done = end
     finally:
