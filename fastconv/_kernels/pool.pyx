@@ -17,6 +17,8 @@ vectors lie along the row. Rows of the output are shared among the threads. For 
   that takes more operations, first its rows into a line in L1 and then that line's columns;
 - two or three columns with a stride of 2 are asked for, vectors of a row are reduced, sorted into even and odd
   columns and joined in registers (paired);
+- planes are small, as many of them as there are lanes are turned, so that each has a lane, and reduced as channels are
+  (turned);
 - the stride is 1 or 2, the window's rows go into a line in L1, sorted by phase with a stride of 2, so that what
   neighbouring outputs read are neighbours; the line's ends, which no row reaches, hold what changes nothing (lined);
 - a row is short, as above, but several rows of the output lie side by side in the line (bundled);
@@ -25,7 +27,8 @@ vectors lie along the row. Rows of the output are shared among the threads. For 
 A tile is always the same loop over rows and columns of taps, with its accumulators in registers. A tap costs a load
 and a sum, or two comparisons, an `or` for NaN and a selection. Each byte of x comes from memory once, which is what
 holds these loops up: with few taps in two dimensions, and the more the wider the vectors. How the output is cut
-does not change the order of any sum.
+does not change the order of any sum. A thread has the same part of the arrays in each call, and finds in its cache what
+it has left there.
 """
 from cython.parallel cimport prange, threadid
 
@@ -39,6 +42,7 @@ from libc.string cimport memcpy
 
 from fastconv import _machine
 
+from .pictures cimport Pictures, aligned, pack_lanes, unpack, up
 from .tiles cimport LANES, elem, load, opaque, store, vec
 from .windows cimport OVER_NUMBER, OVER_TAPS, PLAIN, ROOT, Axis, Window, axis_of, count, place
 
@@ -77,7 +81,9 @@ cdef enum:
     LINE_BYTES = 1 << 14        # of a line: half of L1
     AHEAD = 4096                # bytes between what is read and what is asked for: the hardware asks up to a page's end
     CACHE_LINE = 64
+    TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
     GRAIN = 1 << 16             # elements of x that a thread takes at a time, at most
+    FEWEST = 4                  # times that it takes some, at least, so that it has as much as another
     SHARE = 1 << 16             # taps below which another thread is not worth waking
     STEP = 1 << 30              # taps of each thread between two looks for Ctrl-C
 
@@ -99,7 +105,8 @@ cdef struct Job:
     elem factor                 # 1 / over where it is a power of 2, or 0: the product is the same, and sooner there
     # the layout
     bint wide, direct           # see above; direct: all taps at once
-    bint lined, paired, whole
+    bint lined, paired, whole, turned
+    Pictures from_, to          # where planes are turned, the same arrays
     Py_ssize_t bundle, pitch_of_row     # rows of the output in a line, and what each takes of it; bundle is 0 elsewhere
     const char *x_end           # behind the last element: what lies before it can be read
     bint gapless                # whether rows of the output follow one another
@@ -111,10 +118,6 @@ cdef struct Job:
     Py_ssize_t staging_at, numbers_at, scratch_bytes
 
 ctypedef void (*Work)(const Job *, Py_ssize_t, char *) noexcept nogil
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
 
 
 # --- operations -----------------------------------------------------------------------------------------
@@ -607,6 +610,35 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
         row0 += rows
 
 
+cdef inline void turned_parcel(const Job *job, Py_ssize_t number, char *scratch, const int OP) noexcept nogil:
+    """Small planes: as many as a vector has lanes are turned, and each window of all of them is reduced at once."""
+    cdef Py_ssize_t chunks = (job.to.channels + LANES - 1) // LANES, n = number // chunks, c = number % chunks * LANES
+    cdef Py_ssize_t C = min(<Py_ssize_t> LANES, job.to.channels - c), width = job.columns.size, i, j, e
+    cdef Py_ssize_t ld = job.rows.step * width * LANES * <Py_ssize_t> sizeof(elem), size = job.rows.size * width
+    cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
+    cdef elem *x = <elem *> scratch
+    cdef elem *sums = x + size * LANES
+    cdef elem *out = sums
+    cdef elem height = 1, over = 0
+    cdef Window row, column
+    pack_lanes(&job.from_, n, c, C, LANES, 0, 0, job.rows.size, width, x)
+    for i in range(job.rows.output):
+        row = place(&job.rows, i)
+        if divided:
+            height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+        for j in range(job.columns.output):
+            column = place(&job.columns, j)
+            if divided:
+                over = height * <elem> count(&job.columns, job.finish, j)
+            tile(out, <const char *> (x + (row.first * width + column.first) * LANES), ld, row.taps, job.offset,
+                 column.taps, over, 1, 0, 0, OP)
+            out += LANES
+    if FLOATING and OP == SQUARES and job.finish == ROOT:
+        for e in range(out - sums):
+            sums[e] = <elem> sqrt(sums[e])
+    unpack(&job.to, n, c, C, 0, 0, job.rows.output, job.columns.output, sums, LANES)
+
+
 cdef inline void short_row(elem *even, elem *odd, const char *x, Py_ssize_t ld, Py_ssize_t taps, Py_ssize_t n,
                            const integer *inside, bint by_phase, bint beyond, const int OP) noexcept nogil:
     """A column of rows of n elements becomes a line, or two of them by phase; whole vectors, with nothing behind n.
@@ -911,6 +943,26 @@ cdef void squares_bundle(const Job *job, Py_ssize_t number, char *scratch) noexc
         bundle_parcel(job, number, scratch, SQUARES)
 
 
+cdef void max_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS:
+        turned_parcel(job, number, scratch, MAX)
+
+
+cdef void min_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS:
+        turned_parcel(job, number, scratch, MIN)
+
+
+cdef void sum_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS and summed():
+        turned_parcel(job, number, scratch, SUM)
+
+
+cdef void squares_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS and FLOATING:
+        turned_parcel(job, number, scratch, SQUARES)
+
+
 cdef void max_index_parcel(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
     if indexed():
         index_parcel(job, number, scratch, MAX)
@@ -926,6 +978,8 @@ cdef inline Work work_of(const Job *job, int op) noexcept nogil:
         return max_index_parcel if op == MAX else min_index_parcel
     if job.whole:
         return max_whole if op == MAX else min_whole if op == MIN else sum_whole if op == SUM else squares_whole
+    if job.turned:
+        return max_turned if op == MAX else min_turned if op == MIN else sum_turned if op == SUM else squares_turned
     if job.bundle > 0:
         return max_bundle if op == MAX else min_bundle if op == MIN else sum_bundle if op == SUM else squares_bundle
     return max_parcel if op == MAX else min_parcel if op == MIN else sum_parcel if op == SUM else squares_parcel
@@ -968,7 +1022,7 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
         stride = max(columns.size // columns.output, 1)
     job.wide = job.group >= LANES
     job.direct = job.wide or job.index != NULL
-    if job.wide and job.index == NULL and columns.stride > 0:
+    if job.wide and job.index == NULL:
         job.direct = rows.kernel * columns.kernel <= stride * (rows.kernel + 1) + columns.kernel
     job.lined = not job.wide and (columns.stride == 1 or (columns.stride == 2 and job.group == 1))
     job.lines = 2 if job.lined and columns.stride == 2 else 1
@@ -978,6 +1032,10 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
                   and columns.start + 2 * (columns.output - 1) + columns.kernel <= columns.size)
     job.whole = (job.group == 1 and job.index == NULL and sees_all(columns)
                  and (rows.kernel == 1 or (sees_all(rows) and job.xr == columns.size * item)))
+
+    job.turned = (TURNS and job.group == 1 and job.index == NULL and not job.lined and not job.whole
+                  and 2 * job.planes >= LANES
+                  and (rows.size * columns.size + rows.output * columns.output) * LANES * item <= TURNED_BYTES)
 
     job.gapless = (job.orow == columns.output * job.group * item and job.ob1 == rows.output * job.orow
                    and (job.planes == job.batch or job.ob0 == job.batch * job.ob1))
@@ -1002,9 +1060,25 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
     else:
         job.ld = min(columns.size, (job.block - 1) * stride + span + job.block) * job.group
     t = job.planes * rows.output
+    if job.wide and t < FEWEST * workers:           # a row is for more than one thread
+        job.block = max(1, min(job.block, columns.output * t // (FEWEST * workers)))
+        job.blocks = (columns.output + job.block - 1) // job.block
     q = max(columns.size // job.blocks * job.group * max(rows.size // rows.output, 1), 1)
-    job.grain = max(1, min(GRAIN // q, t // (4 * workers)))
+    job.grain = max(1, min(GRAIN // q, t // (FEWEST * workers)))
     job.parcels = (t + job.grain - 1) // job.grain * job.blocks
+
+    if job.turned:
+        job.from_.at, job.to.at = <char *> job.x, job.out
+        job.from_.n = job.to.n = job.planes // job.batch
+        job.from_.channels = job.to.channels = job.batch
+        if job.planes == job.batch or job.xb0 == job.batch * job.xb1 and job.ob0 == job.batch * job.ob1:
+            job.from_.n = job.to.n = 1              # a batch is so many planes more
+            job.from_.channels = job.to.channels = job.planes
+        job.from_.height, job.to.height = rows.size, rows.output
+        job.from_.width, job.to.width = columns.size, columns.output
+        job.from_.sn, job.from_.sc, job.from_.sh, job.from_.sw = job.xb0, job.xb1, job.xr, item
+        job.to.sn, job.to.sc, job.to.sh, job.to.sw = job.ob0, job.ob1, job.orow, item
+        job.parcels = job.to.n * ((job.to.channels + LANES - 1) // LANES)
 
     job.staging_at = up((held * job.lines * job.ld if job.lined or not job.direct else 0) * item, CACHE_LINE)
     job.numbers_at = job.staging_at
@@ -1014,12 +1088,15 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
         job.numbers_at = job.staging_at + up(q * item, CACHE_LINE)
         job.scratch_bytes = job.numbers_at + up(2 * q * max(item, <Py_ssize_t> sizeof(integer)), CACHE_LINE)
 
+    if job.turned:
+        job.scratch_bytes = (rows.size * columns.size + rows.output * columns.output) * LANES * item
+
     job.offset = <Py_ssize_t *> malloc(columns.kernel * sizeof(Py_ssize_t))
     if job.offset == NULL:
         return False
     for q in range(columns.kernel):
         t = q * columns.step
-        job.offset[q] = t % 2 * job.ld + t // 2 if job.lines == 2 else t * job.group
+        job.offset[q] = t % 2 * job.ld + t // 2 if job.lines == 2 else t * (LANES if job.turned else job.group)
     return True
 
 
@@ -1037,7 +1114,8 @@ cdef void run(const Job *job, Work work, Py_ssize_t first, Py_ssize_t last, int 
 cdef int perform(Job *job, int op, int workers) except -1:
     """All of it but the layout, which is chosen here."""
     cdef Py_ssize_t work = job.planes * job.rows.output * job.columns.output * job.group, done = 0, leap, end
-    cdef char *scratch = NULL
+    cdef char *memory = NULL
+    cdef char *scratch
     cdef Work todo
     if work == 0:
         return 0
@@ -1051,9 +1129,10 @@ cdef int perform(Job *job, int op, int workers) except -1:
             raise MemoryError("fastconv: no memory to lay out the work")
         todo = work_of(job, op)
         workers = <int> min(<Py_ssize_t> workers, job.parcels)
-        scratch = <char *> malloc(max(workers * job.scratch_bytes, 1))
-        if scratch == NULL:
+        memory = <char *> malloc(workers * job.scratch_bytes + CACHE_LINE)
+        if memory == NULL:
             raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+        scratch = aligned(memory)
         leap = workers * max(1, STEP // max(1, work // job.parcels * min(job.rows.kernel, job.columns.kernel)))
         while done < job.parcels:
             end = min(job.parcels, done + leap)
@@ -1064,7 +1143,7 @@ cdef int perform(Job *job, int op, int workers) except -1:
             PyErr_CheckSignals()
             done = end
     finally:
-        free(scratch)
+        free(memory)
         free(job.offset)
     return 0
 
