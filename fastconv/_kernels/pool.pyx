@@ -84,7 +84,7 @@ cdef enum:
     TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
     GRAIN = 1 << 16             # elements of x that a thread takes at a time, at most
     FEWEST = 4                  # times that it takes some, at least, so that it has as much as another
-    SHARE = 1 << 16             # taps below which another thread is not worth waking
+    SHARE = 1 << 16             # taps, or elements of x, below which another thread is not worth waking
     STEP = 1 << 30              # taps of each thread between two looks for Ctrl-C
 
 cdef struct Job:
@@ -1114,6 +1114,7 @@ cdef void run(const Job *job, Work work, Py_ssize_t first, Py_ssize_t last, int 
 cdef int perform(Job *job, int op, int workers) except -1:
     """All of it but the layout, which is chosen here."""
     cdef Py_ssize_t work = job.planes * job.rows.output * job.columns.output * job.group, done = 0, leap, end
+    cdef Py_ssize_t read = job.planes * job.rows.size * job.columns.size * job.group
     cdef char *memory = NULL
     cdef char *scratch
     cdef Work todo
@@ -1123,6 +1124,7 @@ cdef int perform(Job *job, int op, int workers) except -1:
         work *= job.rows.kernel * job.columns.kernel
     else:                                           # rows first, then columns
         work *= job.rows.kernel + job.columns.kernel
+    work = max(work, read)                          # few taps of windows far apart are no less trouble
     workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
     try:
         if not lay_out(job, workers):
