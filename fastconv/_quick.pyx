@@ -362,15 +362,15 @@ cdef void parted(Py_ssize_t size, Py_ssize_t output, Axis *axis) noexcept:
 
 
 cdef inline Py_ssize_t lines_as_rows(int ndim, const Planes *p, Axis *rows):
-    """How many planes there are; lines without channels between them are rows of one plane."""
+    """How many planes there are; lines without channels between them are rows of one."""
     if p.last:
         return p.n
     if ndim == 2:
         return p.n * p.channels
-    rows.size = rows.output = p.n * p.channels
+    rows.size = rows.output = p.channels
     rows.kernel = rows.step = rows.stride = 1
     rows.start = rows.after = 0
-    return 1
+    return p.n
 
 
 cdef inline int threads(Py_ssize_t elements) except -1:

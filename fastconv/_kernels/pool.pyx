@@ -611,27 +611,30 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
 
 
 cdef inline void turned_parcel(const Job *job, Py_ssize_t number, char *scratch, const int OP) noexcept nogil:
-    """Small planes: as many as a vector has lanes are turned, and each window of all of them is reduced at once."""
+    """Small planes: as many as a vector has lanes are turned and reduced at once, in the order of a single one."""
     cdef Py_ssize_t chunks = (job.to.channels + LANES - 1) // LANES, n = number // chunks, c = number % chunks * LANES
     cdef Py_ssize_t C = min(<Py_ssize_t> LANES, job.to.channels - c), width = job.columns.size, i, j, e
     cdef Py_ssize_t ld = job.rows.step * width * LANES * <Py_ssize_t> sizeof(elem), size = job.rows.size * width
     cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
     cdef elem *x = <elem *> scratch
-    cdef elem *sums = x + size * LANES
+    cdef elem *line = x + size * LANES
+    cdef elem *sums = line + width * LANES
     cdef elem *out = sums
     cdef elem height = 1, over = 0
+    cdef int LINE_OP = SUM if OP == SQUARES else OP
     cdef Window row, column
     pack_lanes(&job.from_, n, c, C, LANES, 0, 0, job.rows.size, width, x)
     for i in range(job.rows.output):
         row = place(&job.rows, i)
         if divided:
             height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+        down(line, <const char *> (x + row.first * width * LANES), ld, row.taps, width * LANES, OP)
         for j in range(job.columns.output):
             column = place(&job.columns, j)
             if divided:
                 over = height * <elem> count(&job.columns, job.finish, j)
-            tile(out, <const char *> (x + (row.first * width + column.first) * LANES), ld, row.taps, job.offset,
-                 column.taps, over, 1, 0, 0, OP)
+            tile(out, <const char *> (line + column.first * LANES), 0, 1, job.offset, column.taps, over, 1, 1, 0,
+                 LINE_OP)
             out += LANES
     if FLOATING and OP == SQUARES and job.finish == ROOT:
         for e in range(out - sums):
@@ -1012,6 +1015,11 @@ cdef bint complete(const Axis *axis, int finish) noexcept nogil:
             and count(axis, finish, axis.output - 1) == axis.kernel)
 
 
+cdef inline Py_ssize_t turned_elements(const Axis *rows, const Axis *columns) noexcept nogil:
+    """Of a plane in scratch memory, with a line and its output."""
+    return (rows.size + 1) * columns.size + rows.output * columns.output
+
+
 cdef bint lay_out(Job *job, int workers) noexcept nogil:
     """Chooses the way, the parcels, and the scratch memory they need. False: out of memory."""
     cdef const Axis *rows = &job.rows
@@ -1035,7 +1043,7 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
 
     job.turned = (TURNS and job.group == 1 and job.index == NULL and not job.lined and not job.whole
                   and 2 * job.planes >= LANES
-                  and (rows.size * columns.size + rows.output * columns.output) * LANES * item <= TURNED_BYTES)
+                  and turned_elements(rows, columns) * LANES * item <= TURNED_BYTES)
 
     job.gapless = (job.orow == columns.output * job.group * item and job.ob1 == rows.output * job.orow
                    and (job.planes == job.batch or job.ob0 == job.batch * job.ob1))
@@ -1089,7 +1097,7 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
         job.scratch_bytes = job.numbers_at + up(2 * q * max(item, <Py_ssize_t> sizeof(integer)), CACHE_LINE)
 
     if job.turned:
-        job.scratch_bytes = (rows.size * columns.size + rows.output * columns.output) * LANES * item
+        job.scratch_bytes = turned_elements(rows, columns) * LANES * item
 
     job.offset = <Py_ssize_t *> malloc(columns.kernel * sizeof(Py_ssize_t))
     if job.offset == NULL:

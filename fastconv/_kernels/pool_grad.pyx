@@ -52,11 +52,11 @@ cdef struct Scatter:
 
 
 cdef inline bint put(elem *out, Py_ssize_t size, Py_ssize_t n, const elem *values, const int64_t *index,
-                     Py_ssize_t count, const bint ADD) noexcept nogil:
+                     Py_ssize_t many, const bint ADD) noexcept nogil:
     """The n channels of a plane; whether every index lay inside   IN values, index   OUT out."""
     cdef Py_ssize_t _e, c, k
     cdef bint inside = True
-    for _e in range(count):
+    for _e in range(many):
         for c in range(n):
             k = index[c]
             if not 0 <= k < size:
@@ -70,12 +70,12 @@ cdef inline bint put(elem *out, Py_ssize_t size, Py_ssize_t n, const elem *value
     return inside
 
 
-cdef inline bint put_one(elem *out, Py_ssize_t size, const elem *values, const int64_t *index, Py_ssize_t count,
+cdef inline bint put_one(elem *out, Py_ssize_t size, const elem *values, const int64_t *index, Py_ssize_t many,
                          const bint ADD) noexcept nogil:
     """The same for one channel."""
     cdef Py_ssize_t e, k
     cdef bint inside = True
-    for e in range(count):
+    for e in range(many):
         k = index[e]
         if not 0 <= k < size:
             inside = False
@@ -89,25 +89,25 @@ cdef inline bint put_one(elem *out, Py_ssize_t size, const elem *values, const i
 cdef bint scatter_bunch(const Scatter *job, Py_ssize_t number) noexcept nogil:
     """Planes that follow one another; whether every index lay inside."""
     cdef Py_ssize_t first = number * job.bunch, last = min(first + job.bunch, job.planes), _plane
-    cdef Py_ssize_t n = job.group, size = job.size, count = job.count
+    cdef Py_ssize_t n = job.group, size = job.size, many = job.count
     cdef elem *out = job.out + first * size * n
-    cdef const elem *values = job.values + first * count * n
-    cdef const int64_t *index = job.index + first * count * n
+    cdef const elem *values = job.values + first * many * n
+    cdef const int64_t *index = job.index + first * many * n
     cdef bint inside = True, here
     memset(out, 0, (last - first) * size * n * sizeof(elem))
     for _plane in range(first, last):
         if n == 1 and job.add:
-            here = put_one(out, size, values, index, count, True)
+            here = put_one(out, size, values, index, many, True)
         elif n == 1:
-            here = put_one(out, size, values, index, count, False)
+            here = put_one(out, size, values, index, many, False)
         elif job.add:
-            here = put(out, size, n, values, index, count, True)
+            here = put(out, size, n, values, index, many, True)
         else:
-            here = put(out, size, n, values, index, count, False)
+            here = put(out, size, n, values, index, many, False)
         inside = inside and here
         out += size * n
-        values += count * n
-        index += count * n
+        values += many * n
+        index += many * n
     return inside
 
 

@@ -295,7 +295,13 @@ def test_small_planes_and_whole_ones(dtype, rng):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_small_planes_under_windows_far_apart(dtype, rng):
-    """Parts that are not equal, and long strides; as many planes as fill vectors, and some more, with gaps or without."""
+    """Parts that are not equal, and long strides; planes that fill vectors, and one alone, which gives the same."""
+    x = rng.standard_normal((2, 19, 13, 14)).astype(dtype)
+    for pool in (nn.adaptive_avg_pool2d, nn.avg_pool2d, functools.partial(nn.lp_pool2d, norm_type=2)):
+        options = {"output_size": (5, 3)} if pool is nn.adaptive_avg_pool2d else {
+            "kernel_size": 5, "stride": 3, "padding": 1, "remainder": "drop"
+        }
+        same(pool(x, **options)[1:, 7:8], pool(x[1:, 7:8], **options))
     for (h, w), (i, j), workers in product([(7, 7), (13, 14), (9, 30)], [(3, 2), (5, 5), (1, 3)], [1, 3]):
         full = small(rng, (3, 23, h, w), dtype, 50)
         for x in (full, np.pad(full, ((0, 0), (0, 1), (0, 1), (0, 3)))[:, :-1, :-1, :-3], full[:1, :1]):
