@@ -22,7 +22,7 @@ vectors lie along the row. Rows of the output are shared among the threads. For 
 - the stride is 1 or 2, the window's rows go into a line in L1, sorted by phase with a stride of 2, so that what
   neighbouring outputs read are neighbours; the line's ends, which no row reaches, hold what changes nothing (lined);
 - a row is short, as above, but several rows of the output lie side by side in the line (bundled);
-- else, rows go into a line and each output reads its columns there.
+- else, rows go into a line and each output gathers its columns there.
 
 A tile is always the same loop over rows and columns of taps, with its accumulators in registers. A tap costs a load
 and a sum, or two comparisons, an `or` for NaN and a selection. Each byte of x comes from memory once, which is what
@@ -83,6 +83,7 @@ cdef enum:
     CACHE_LINE = 64
     TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
     GRAIN = 1 << 16             # elements of x that a thread takes at a time, at most
+    GATHERED = 32               # columns of a window up to which vectors of outputs gather them; longer ones run along
     FEWEST = 4                  # times that it takes some, at least, so that it has as much as another
     SHARE = 1 << 16             # taps, or elements of x, below which another thread is not worth waking
     STEP = 1 << 30              # taps of each thread between two looks for Ctrl-C
@@ -198,6 +199,35 @@ cdef inline elem one_by(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize
         for q in range(taps1):
             acc = fold1(acc, (<const elem *> (x + p * ld))[q * step], OP)
     return acc
+
+
+cdef inline void strided(elem *out, const elem *line, Py_ssize_t n, Py_ssize_t group, Py_ssize_t stride,
+                         Py_ssize_t step, Py_ssize_t taps, const int OP) noexcept nogil:
+    """out[j group + e] = op over q of line[j stride + q step + e], e < group: n elements, gathered one by one."""
+    cdef elem some[LANES]
+    cdef Py_ssize_t begins[LANES]
+    cdef Py_ssize_t i = 0, j = 0, e = 0, q, g, m
+    cdef vec acc
+    while i < n:
+        m = min(<Py_ssize_t> LANES, n - i)
+        for g in range(LANES):
+            begins[g] = j + e if g < m else begins[0]
+            e += 1
+            if e == group:
+                e = 0
+                j += stride
+        acc = splat(nothing(OP))
+        for q in range(taps):
+            for g in range(LANES):
+                some[g] = line[begins[g] + q * step]
+            acc = fold(acc, load(some), OP)
+        if m == LANES:
+            store(out + i, acc)
+        else:
+            store(some, acc)
+            for g in range(m):
+                out[i + g] = some[g]
+        i += m
 
 
 cdef elem one_max(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize_t step, Py_ssize_t taps1) noexcept nogil:
@@ -523,7 +553,8 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
                     down(line, at, ld, row.taps, (p.high - p.low) * job.group, OP)
                 if not job.direct:
                     at = columns = scratch
-                for j in range(p.j0, last):
+                j = p.j0
+                while j < last:
                     if not job.lined:
                         column = place(&job.columns, j)
                         at = columns + (column.first - p.t0 - p.low) * width * item
@@ -533,9 +564,18 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
                         both(to, at, ld, row.taps, job.offset, column.taps, over, width, OP)
                     elif job.lined or job.wide:
                         across(to, <const elem *> at, job.offset, column.taps, over, width, LINE_OP)
+                    elif column.taps == job.columns.kernel <= GATHERED and job.columns.stride > 0:  # up to the padding
+                        e = min((job.columns.size - column.first - (column.taps - 1) * job.columns.step - 1)
+                                // job.columns.stride + 1, last - j)
+                        strided(to, <const elem *> at, e * width, width, job.columns.stride * width,
+                                job.columns.step * width, column.taps, LINE_OP)
+                        j += e
+                        to += e * width
+                        continue
                     else:
                         for e in range(width):
                             to[e] = one(at + e * item, 0, 1, job.columns.step * width, column.taps, LINE_OP)
+                    j += 1
                     to += width
                 to -= width * (last - p.j0)
             if staged or rooted:
