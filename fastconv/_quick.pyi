@@ -44,7 +44,7 @@ def pool(
     dilation: Any,
     layout: Any,
     remainder: Any,
-    padded: bool,
+    finish: int,
     return_indices: Any,
     out: Any,
     workers: Any,
@@ -52,3 +52,20 @@ def pool(
 def parts(
     ndim: int, operation: int, x: Any, output_size: Any, layout: Any, return_indices: Any, out: Any, workers: Any
 ) -> Any: ...
+def spread(
+    ndim: int,
+    input_size: Any,
+    grad: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    layout: Any,
+    remainder: Any,
+    finish: int,
+    workers: Any,
+) -> np.ndarray | None: ...
+def spread_parts(ndim: int, input_size: Any, grad: Any, layout: Any, workers: Any) -> np.ndarray | None: ...
+def scatter(
+    ndim: int, input_size: Any, indices: Any, values: Any, layout: Any, add: bool, workers: Any
+) -> np.ndarray | None: ...

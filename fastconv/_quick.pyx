@@ -1,21 +1,23 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: freethreading_compatible=True
-"""The short way for small calls of the common form.
+"""The short way for calls of the common form.
 
 Arrays of one native dtype, contiguous and small, and no keyword but those that layers and pools live by: this is
-checked in some hundred nanoseconds, and the kernel is called at once, on the calling thread. Everything else, also
-everything wrong, gets None and takes the way through the plan, which gives the same result.
+checked in some hundred nanoseconds, and the kernel is called at once, on the calling thread. Pools and their gradients
+leave nothing to choose, so that theirs may be of any size. Everything else, also everything wrong, gets None and takes
+the way through the plan, which gives the same result.
 """
 cimport numpy as cnp
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.tuple cimport PyTuple_CheckExact
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 import numpy as np
 
 from . import _runtime
-from ._kernels.windows cimport OVER_PADDED, OVER_TAPS, PLAIN, Axis
+from ._kernels.windows cimport OVER_TAPS, PLAIN, Axis
 from ._plan.dtypes import kernel_name
 from ._plan.layers import ACTIVATION_CODES as _CODES, PackedWeight
 from ._plan.pools import OPERATIONS as _OPERATIONS
@@ -26,11 +28,16 @@ ctypedef int (*quick_t)(char *, Py_ssize_t, Py_ssize_t, const char *, Py_ssize_t
                         Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, bint) noexcept nogil
 
 ctypedef int (*pool_t)(const char *, char *, char *, int, const Axis *, const Axis *, Py_ssize_t, Py_ssize_t,
-                       int) noexcept nogil
+                       Py_ssize_t, int, int) except -1
+ctypedef int (*spread_t)(const char *, char *, const Axis *, const Axis *, Py_ssize_t, Py_ssize_t, int, int) except -1
+ctypedef int (*scatter_t)(const char *, const int64_t *, char *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint,
+                          int) except -1
 
 cdef enum:
     TYPES = 24
     MACS = 1 << 17      # multiply-adds up to which one thread is best and no way but direct is looked for
+    FEW = 1 << 13       # elements of a plane that one thread pools
+    MOST_THREADS = 1 << 30
 
 cdef quick_t kernels[TYPES]     # by NumPy's type number; NULL where the plan decides
 
@@ -42,13 +49,20 @@ for _code in "bBhHiIlLqQfdFD":
         _runtime.kernel(kernel_name(_dtype), "correlate").quick_call, "fastconv.quick")
 
 cdef pool_t pools[TYPES]
+cdef spread_t spreads[TYPES]
+cdef scatter_t scatters[TYPES]
 
 for _number in range(TYPES):
-    pools[_number] = NULL
+    pools[_number], spreads[_number], scatters[_number] = NULL, NULL, NULL
 for _code in "Bfd":
     _dtype = np.dtype(_code)
     pools[_dtype.num] = <pool_t> PyCapsule_GetPointer(
         _runtime.kernel(kernel_name(_dtype), "pool").quick_call, "fastconv.quick_pool")
+for _code in "fd":
+    _dtype = np.dtype(_code)
+    _module = _runtime.kernel(kernel_name(_dtype), "pool_grad")
+    spreads[_dtype.num] = <spread_t> PyCapsule_GetPointer(_module.quick_spread, "fastconv.quick_spread")
+    scatters[_dtype.num] = <scatter_t> PyCapsule_GetPointer(_module.quick_scatter, "fastconv.quick_scatter")
 
 # of lanes that are channels, and of lanes that are columns
 cdef object FLOATS = (_runtime.kernel("f32", "layer"), _runtime.kernel("f32", "columns"))
@@ -149,14 +163,13 @@ cdef struct Planes:             # a batch of pictures; one dimension is a height
     bint last                   # whether channels are
 
 
-cdef bint planes(cnp.ndarray x, int ndim, object layout, bint flat, Planes *p):
-    """What the shape says, channels and, with `flat`, the batch being optional; whether it is one."""
-    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
-    cdef int found = cnp.PyArray_NDIM(x), at
+cdef bint planes(const cnp.npy_intp *shape, int found, int ndim, object layout, bint flat, Planes *p):
+    """What a shape of so many sizes says, channels and, with `flat`, the batch being optional; whether it is one."""
+    cdef int at
     p.last = same(layout, NHWC if ndim == 2 else NWC)
     if not p.last and not same(layout, NCHW if ndim == 2 else NCW):
         return False
-    if not ndim + (not flat) <= found <= ndim + 2 or not 0 < cnp.PyArray_SIZE(x) <= MACS:
+    if not ndim + (not flat) <= found <= ndim + 2:
         return False
     p.n = shape[0] if found == ndim + 2 else 1
     p.channels = 1 if found == ndim else shape[found - 1 if p.last else found - 1 - ndim]
@@ -261,7 +274,8 @@ def layer(int ndim, x, weight, bias, stride, padding, dilation, groups, layout, 
         return None
     code = _CODES.get(activation)
     if (cnp.PyArray_TYPE(<cnp.ndarray> weight) != number or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> weight)
-            or code is None or not planes(x, ndim, layout, False, &p)
+            or code is None or not 0 < cnp.PyArray_SIZE(x) <= MACS
+            or not planes(cnp.PyArray_DIMS(x), cnp.PyArray_NDIM(<cnp.ndarray> x), ndim, layout, False, &p)
             or not each(stride, ndim, 1, s) or not each(padding, ndim, 0, pads) or not each(dilation, ndim, 1, d)):
         return None
     count, channels = cnp.PyArray_DIM(weight, 0), cnp.PyArray_DIM(weight, 1)
@@ -311,28 +325,69 @@ cdef object summed(object kernels, int ndim, cnp.ndarray x, const Planes *p, cnp
     return y
 
 
-def pool(int ndim, int operation, x, kernel_size, stride, padding, dilation, layout, remainder, bint padded,
-         return_indices, out, workers):
-    """The largest, the smallest or the mean (`padded`: with the zeros around) of each window, or None."""
-    cdef Planes p
-    cdef Axis axes[2]
+# --- pools ----------------------------------------------------------------------------------------------
+
+cdef bint sliding(int ndim, const Py_ssize_t *size, object kernel_size, object stride, object padding, object dilation,
+                  object remainder, Axis *axes):
+    """The windows along both axes of planes; False where the plan must say what is wrong or what to do."""
     cdef Py_ssize_t k[2]
     cdef Py_ssize_t s[2]
     cdef Py_ssize_t pads[2]
+    cdef Py_ssize_t d[2]
+    cdef Py_ssize_t output
+    cdef bint over = same(remainder, PAD)
     cdef int i
-    if (dilation is not 1 or not pooled_here(operation, x, return_indices, out, workers)
-            or not planes(x, ndim, layout, True, &p) or not each(kernel_size, ndim, 1, k)
-            or not each(kernel_size if stride is None else stride, ndim, 1, s) or not each(padding, ndim, 0, pads)):
-        return None
+    if (not each(kernel_size, ndim, 1, k) or not each(kernel_size if stride is None else stride, ndim, 1, s)
+            or not each(padding, ndim, 0, pads) or not each(dilation, ndim, 1, d)):
+        return False
     for i in range(2):
-        axes[i].size, axes[i].kernel, axes[i].step, axes[i].stride = p.size[i], k[i], 1, s[i]
-        axes[i].start, axes[i].after = -pads[i], pads[i]
-        axes[i].output = places(p.size[i], k[i], s[i], pads[i], 1, remainder)
-        if axes[i].output < 1 or pads[i] >= k[i]:       # each window must see something
-            return None
-    if (<double> (p.n * p.channels * k[0] * k[1])) * axes[0].output * axes[1].output > MACS:
+        output = places(size[i], k[i], s[i], pads[i], d[i], DROP if over else remainder)
+        # each window must see something: not all of them do in the padding, or where the taps pass by
+        if output < 1 or pads[i] > (k[i] - 1) * d[i] or (pads[i] > 0 and size[i] < d[i]):
+            return False
+        if (over and (output - 1) * s[i] < size[i] + 2 * pads[i] - d[i] * (k[i] - 1) - 1
+                and output * s[i] < size[i] + pads[i]):
+            output += 1
+        axes[i].size, axes[i].output, axes[i].kernel, axes[i].step = size[i], output, k[i], d[i]
+        axes[i].start, axes[i].stride, axes[i].after = -pads[i], s[i], pads[i]
+    return True
+
+
+cdef void parted(Py_ssize_t size, Py_ssize_t output, Axis *axis) noexcept:
+    """Adaptive windows, as `_plan.pools.adaptive` has them."""
+    axis.size, axis.output, axis.step, axis.start, axis.after = size, output, 1, 0, 0
+    axis.kernel = axis.stride = size // output
+    if size % output > 0:
+        axis.kernel, axis.stride = size // output + 2, 0
+
+
+cdef inline Py_ssize_t lines_as_rows(int ndim, const Planes *p, Axis *rows):
+    """How many planes there are; lines without channels between them are rows of one."""
+    if p.last:
+        return p.n
+    if ndim == 2:
+        return p.n * p.channels
+    rows.size = rows.output = p.channels
+    rows.kernel = rows.step = rows.stride = 1
+    rows.start = rows.after = 0
+    return p.n
+
+
+cdef inline int threads(Py_ssize_t elements) except -1:
+    """How many threads a pool may use; so few elements are done before it is asked."""
+    return 1 if elements <= FEW else <int> min(<Py_ssize_t> _runtime.threads(None), MOST_THREADS)
+
+
+def pool(int ndim, int operation, x, kernel_size, stride, padding, dilation, layout, remainder, int finish,
+         return_indices, out, workers):
+    """What `_plan.pools.pool` gives for sliding windows of each plane, or None."""
+    cdef Planes p
+    cdef Axis axes[2]
+    if (not pooled_here(operation, x, return_indices, out, workers)
+            or not planes(cnp.PyArray_DIMS(x), cnp.PyArray_NDIM(<cnp.ndarray> x), ndim, layout, True, &p)
+            or not sliding(ndim, p.size, kernel_size, stride, padding, dilation, remainder, axes)):
         return None
-    return pooled(ndim, operation, x, &p, axes, return_indices, OVER_PADDED if padded else OVER_TAPS)
+    return pooled(ndim, operation, x, &p, axes, return_indices, finish)
 
 
 def parts(int ndim, int operation, x, output_size, layout, return_indices, out, workers):
@@ -341,14 +396,14 @@ def parts(int ndim, int operation, x, output_size, layout, return_indices, out, 
     cdef Axis axes[2]
     cdef Py_ssize_t size[2]
     cdef int i
-    if (not pooled_here(operation, x, return_indices, out, workers) or not planes(x, ndim, layout, True, &p)
+    if (not pooled_here(operation, x, return_indices, out, workers)
+            or not planes(cnp.PyArray_DIMS(x), cnp.PyArray_NDIM(<cnp.ndarray> x), ndim, layout, True, &p)
             or not each(output_size, ndim, 1, size)):
         return None
     for i in range(2):
         if not 0 < size[i] <= p.size[i]:
             return None
-        axes[i].size, axes[i].output, axes[i].kernel, axes[i].step = p.size[i], size[i], p.size[i] // size[i] + 2, 1
-        axes[i].start = axes[i].stride = axes[i].after = 0
+        parted(p.size[i], size[i], &axes[i])
     return pooled(ndim, operation, x, &p, axes, return_indices, OVER_TAPS)
 
 
@@ -356,33 +411,109 @@ cdef inline bint pooled_here(int operation, object x, object return_indices, obj
     """Whether an array has a kernel for this operation, and none of the rarer keywords is given."""
     cdef int number
     if (out is not None or workers is not None or (return_indices is not False and return_indices is not True)
-            or not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)):
+            or not common(x)):
         return False
     number = cnp.PyArray_TYPE(<cnp.ndarray> x)
-    if number >= TYPES or pools[number] == NULL:
+    if pools[number] == NULL:
         return False
-    return number != cnp.NPY_UBYTE or (operation != SUM and return_indices is False)
+    return number != cnp.NPY_UBYTE or (operation < SUM and return_indices is False)
 
 
-cdef object pooled(int ndim, int operation, cnp.ndarray x, const Planes *p, const Axis *axes, bint indices,
-                   int finish):
-    cdef pool_t kernel = pools[cnp.PyArray_TYPE(x)]
+cdef inline bint common(object x):
+    """Whether it is an array of a type that is known here, with elements that follow one another."""
+    return (cnp.PyArray_CheckExact(x) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)
+            and cnp.PyArray_TYPE(<cnp.ndarray> x) < TYPES and cnp.PyArray_SIZE(x) > 0)
+
+
+cdef object pooled(int ndim, int operation, cnp.ndarray x, const Planes *p, Axis *axes, bint indices, int finish):
     cdef Py_ssize_t size[2]
     cdef object y, found = None
-    cdef const char *at = cnp.PyArray_BYTES(x)
-    cdef char *to
     cdef char *index = NULL
-    cdef Py_ssize_t count = p.n * (1 if p.last else p.channels), group = p.channels if p.last else 1
-    cdef int status
+    cdef Py_ssize_t count, group = p.channels if p.last else 1, pitch = p.size[1] if ndim == 2 else 0
+    if (indices and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT and <double> (axes[0].size + axes[0].step) * pitch
+            + axes[1].size + 2 * axes[1].kernel * axes[1].step >= 1 << 31):     # lanes of it hold an index
+        return None
     size[0], size[1] = axes[0].output, axes[1].output
     y = result_of(x, ndim, p, p.channels, size, cnp.PyArray_TYPE(x))
-    to = cnp.PyArray_BYTES(y)
     if indices:
         found = result_of(x, ndim, p, p.channels, size, cnp.NPY_INT64)
         index = cnp.PyArray_BYTES(found)
-    with nogil:
-        status = kernel(at, to, index, operation, &axes[0], &axes[1], count, group,
-                        finish if operation == SUM else PLAIN)
-    if status != 0:
-        return None
+    count = lines_as_rows(ndim, p, axes)
+    pools[cnp.PyArray_TYPE(x)](
+        cnp.PyArray_BYTES(x), cnp.PyArray_BYTES(y), index, operation, &axes[0], &axes[1], count, group, pitch,
+        finish if operation >= SUM else PLAIN, threads(cnp.PyArray_SIZE(x)))
     return (y, found) if indices else y
+
+
+# --- gradients of pools ---------------------------------------------------------------------------------
+
+cdef object gradient(int ndim, object input_size, object grad, object layout, object workers, Planes *small_,
+                     Planes *p):
+    """An array for the gradient of an input of this shape, and what its shape and that of `grad` say, or None."""
+    cdef cnp.npy_intp shape[4]
+    cdef Py_ssize_t n = 0
+    cdef int i, found, number
+    if workers is not None or not common(grad) or not PyTuple_CheckExact(input_size):
+        return None
+    found, number = cnp.PyArray_NDIM(<cnp.ndarray> grad), cnp.PyArray_TYPE(<cnp.ndarray> grad)
+    if (spreads[number] == NULL or len(<tuple> input_size) != found
+            or not planes(cnp.PyArray_DIMS(grad), found, ndim, layout, True, small_)):
+        return None
+    for i in range(found):
+        if not small((<tuple> input_size)[i], &n) or n == 0:
+            return None
+        shape[i] = n
+    planes(shape, found, ndim, layout, True, p)
+    if p.n != small_.n or p.channels != small_.channels:
+        return None
+    return cnp.PyArray_EMPTY(found, shape, number, 0)
+
+
+def spread(int ndim, input_size, grad, kernel_size, stride, padding, dilation, layout, remainder, int finish, workers):
+    """What `_plan.pools.spread` gives for sliding windows, or None."""
+    cdef Planes from_, to
+    cdef Axis axes[2]
+    cdef object out = gradient(ndim, input_size, grad, layout, workers, &from_, &to)
+    if (out is None or not sliding(ndim, to.size, kernel_size, stride, padding, dilation, remainder, axes)
+            or axes[0].output != from_.size[0] or axes[1].output != from_.size[1]):
+        return None
+    return spread_out(grad, &to, axes, finish, out)
+
+
+def spread_parts(int ndim, input_size, grad, layout, workers):
+    """The same of adaptive windows."""
+    cdef Planes from_, to
+    cdef Axis axes[2]
+    cdef object out = gradient(ndim, input_size, grad, layout, workers, &from_, &to)
+    if out is None or from_.size[0] > to.size[0] or from_.size[1] > to.size[1]:
+        return None
+    parted(to.size[0], from_.size[0], &axes[0])
+    parted(to.size[1], from_.size[1], &axes[1])
+    return spread_out(grad, &to, axes, OVER_TAPS, out)
+
+
+cdef object spread_out(cnp.ndarray grad, const Planes *to, const Axis *axes, int finish, cnp.ndarray out):
+    cdef Py_ssize_t count = to.n if to.last else to.n * to.channels
+    spreads[cnp.PyArray_TYPE(grad)](
+        cnp.PyArray_BYTES(grad), cnp.PyArray_BYTES(out), &axes[0], &axes[1], count, to.channels if to.last else 1,
+        finish, threads(cnp.PyArray_SIZE(out)))
+    return out
+
+
+def scatter(int ndim, input_size, indices, values, layout, bint add, workers):
+    """What `_plan.pools.scatter` gives, or None."""
+    cdef Planes from_, to
+    cdef object out
+    cdef Py_ssize_t count
+    if not common(indices) or cnp.PyArray_TYPE(<cnp.ndarray> indices) != cnp.NPY_INT64:
+        return None
+    out = gradient(ndim, input_size, values, layout, workers, &from_, &to)
+    if out is None or not cnp.PyArray_SAMESHAPE(<cnp.ndarray> indices, <cnp.ndarray> values):
+        return None
+    count = to.n if to.last else to.n * to.channels
+    if not scatters[cnp.PyArray_TYPE(<cnp.ndarray> values)](
+            cnp.PyArray_BYTES(values), <const int64_t *> cnp.PyArray_DATA(indices), cnp.PyArray_BYTES(out), count,
+            to.size[0] * to.size[1], from_.size[0] * from_.size[1], to.channels if to.last else 1, add,
+            threads(cnp.PyArray_SIZE(out))):
+        return None
+    return out

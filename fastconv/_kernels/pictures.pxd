@@ -11,7 +11,7 @@ cdef extern from "simd.h" nogil:
     ctypedef float vec "fc_vec"
     const int LANES "FC_LANES"
     vec load "fc_load" (const elem *)
-    vec splat "fc_splat" (elem)
+    vec splat "fc_spread" (elem)
     void store "fc_put" (elem *, vec)
     void transpose "fc_transpose" (vec *)
     Py_ssize_t opaque "fc_opaque" (Py_ssize_t)
@@ -94,7 +94,7 @@ cdef inline void rim(elem *to, Py_ssize_t low, Py_ssize_t high, Py_ssize_t n) no
 
 cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld) noexcept nogil:
     """to[j, c] = at[c, j] for L x L elements; the rows of `at` are `ld` bytes apart."""
-    cdef vec v[MOST_LANES]
+    cdef vec v[LANES]
     cdef int i
     for i in range(LANES):
         v[i] = load(<const elem *> (at + i * ld))
@@ -106,7 +106,7 @@ cdef inline void square(elem *to, Py_ssize_t ldt, const char *at, Py_ssize_t ld)
 cdef inline void pack_narrow(const char *at, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels, Py_ssize_t sc,
                              elem *to, Py_ssize_t ldt) noexcept nogil:
     """Rows without a gap, too narrow for squares of their own   IN at   OUT to[rows, columns, channels], ldt a row."""
-    cdef vec v[MOST_LANES]
+    cdef vec v[LANES]
     cdef Py_ssize_t c = 0, p, r, s
     cdef int i
     while c < channels:

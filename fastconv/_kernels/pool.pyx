@@ -17,15 +17,18 @@ vectors lie along the row. Rows of the output are shared among the threads. For 
   that takes more operations, first its rows into a line in L1 and then that line's columns;
 - two or three columns with a stride of 2 are asked for, vectors of a row are reduced, sorted into even and odd
   columns and joined in registers (paired);
+- planes are small, as many of them as there are lanes are turned, so that each has a lane, and reduced as channels are
+  (turned);
 - the stride is 1 or 2, the window's rows go into a line in L1, sorted by phase with a stride of 2, so that what
   neighbouring outputs read are neighbours; the line's ends, which no row reaches, hold what changes nothing (lined);
 - a row is short, as above, but several rows of the output lie side by side in the line (bundled);
-- else, rows go into a line and each output reads its columns there.
+- else, rows go into a line and each output gathers its columns there.
 
 A tile is always the same loop over rows and columns of taps, with its accumulators in registers. A tap costs a load
 and a sum, or two comparisons, an `or` for NaN and a selection. Each byte of x comes from memory once, which is what
 holds these loops up: with few taps in two dimensions, and the more the wider the vectors. How the output is cut
-does not change the order of any sum.
+does not change the order of any sum. A thread has the same part of the arrays in each call, and finds in its cache what
+it has left there.
 """
 from cython.parallel cimport prange, threadid
 
@@ -39,6 +42,7 @@ from libc.string cimport memcpy
 
 from fastconv import _machine
 
+from .pictures cimport Pictures, aligned, pack_lanes, unpack, up
 from .tiles cimport LANES, elem, load, opaque, put as store, vec
 from .windows cimport OVER_NUMBER, OVER_TAPS, PLAIN, ROOT, Axis, Window, axis_of, count, place
 
@@ -77,8 +81,11 @@ cdef enum:
     LINE_BYTES = 1 << 14        # of a line: half of L1
     AHEAD = 4096                # bytes between what is read and what is asked for: the hardware asks up to a page's end
     CACHE_LINE = 64
+    TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
     GRAIN = 1 << 16             # elements of x that a thread takes at a time, at most
-    SHARE = 1 << 16             # taps below which another thread is not worth waking
+    GATHERED = 32               # columns of a window up to which vectors of outputs gather them; longer ones run along
+    FEWEST = 4                  # times that it takes some, at least, so that it has as much as another
+    SHARE = 1 << 16             # taps, or elements of x, below which another thread is not worth waking
     STEP = 1 << 30              # taps of each thread between two looks for Ctrl-C
 
 cdef struct Job:
@@ -99,7 +106,8 @@ cdef struct Job:
     elem factor                 # 1 / over where it is a power of 2, or 0: the product is the same, and sooner there
     # the layout
     bint wide, direct           # see above; direct: all taps at once
-    bint lined, paired, whole
+    bint lined, paired, whole, turned
+    Pictures from_, to          # where planes are turned, the same arrays
     Py_ssize_t bundle, pitch_of_row     # rows of the output in a line, and what each takes of it; bundle is 0 elsewhere
     const char *x_end           # behind the last element: what lies before it can be read
     bint gapless                # whether rows of the output follow one another
@@ -111,10 +119,6 @@ cdef struct Job:
     Py_ssize_t staging_at, numbers_at, scratch_bytes
 
 ctypedef void (*Work)(const Job *, Py_ssize_t, char *) noexcept nogil
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
 
 
 # --- operations -----------------------------------------------------------------------------------------
@@ -195,6 +199,35 @@ cdef inline elem one_by(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize
         for q in range(taps1):
             acc = fold1(acc, (<const elem *> (x + p * ld))[q * step], OP)
     return acc
+
+
+cdef inline void strided(elem *out, const elem *line, Py_ssize_t n, Py_ssize_t group, Py_ssize_t stride,
+                         Py_ssize_t step, Py_ssize_t taps, const int OP) noexcept nogil:
+    """out[j group + e] = op over q of line[j stride + q step + e], e < group: n elements, gathered one by one."""
+    cdef elem some[LANES]
+    cdef Py_ssize_t begins[LANES]
+    cdef Py_ssize_t i = 0, j = 0, e = 0, q, g, m
+    cdef vec acc
+    while i < n:
+        m = min(<Py_ssize_t> LANES, n - i)
+        for g in range(LANES):
+            begins[g] = j + e if g < m else begins[0]
+            e += 1
+            if e == group:
+                e = 0
+                j += stride
+        acc = splat(nothing(OP))
+        for q in range(taps):
+            for g in range(LANES):
+                some[g] = line[begins[g] + q * step]
+            acc = fold(acc, load(some), OP)
+        if m == LANES:
+            store(out + i, acc)
+        else:
+            store(some, acc)
+            for g in range(m):
+                out[i + g] = some[g]
+        i += m
 
 
 cdef elem one_max(const char *x, Py_ssize_t ld, Py_ssize_t taps0, Py_ssize_t step, Py_ssize_t taps1) noexcept nogil:
@@ -520,7 +553,8 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
                     down(line, at, ld, row.taps, (p.high - p.low) * job.group, OP)
                 if not job.direct:
                     at = columns = scratch
-                for j in range(p.j0, last):
+                j = p.j0
+                while j < last:
                     if not job.lined:
                         column = place(&job.columns, j)
                         at = columns + (column.first - p.t0 - p.low) * width * item
@@ -530,9 +564,18 @@ cdef inline void pool_parcel(const Job *job, Py_ssize_t number, char *scratch, c
                         both(to, at, ld, row.taps, job.offset, column.taps, over, width, OP)
                     elif job.lined or job.wide:
                         across(to, <const elem *> at, job.offset, column.taps, over, width, LINE_OP)
+                    elif column.taps == job.columns.kernel <= GATHERED and job.columns.stride > 0:  # up to the padding
+                        e = min((job.columns.size - column.first - (column.taps - 1) * job.columns.step - 1)
+                                // job.columns.stride + 1, last - j)
+                        strided(to, <const elem *> at, e * width, width, job.columns.stride * width,
+                                job.columns.step * width, column.taps, LINE_OP)
+                        j += e
+                        to += e * width
+                        continue
                     else:
                         for e in range(width):
                             to[e] = one(at + e * item, 0, 1, job.columns.step * width, column.taps, LINE_OP)
+                    j += 1
                     to += width
                 to -= width * (last - p.j0)
             if staged or rooted:
@@ -549,17 +592,20 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
     cdef int LINE_OP = SUM if OP == SQUARES else OP, e, half
     cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
     cdef bint rooted = FLOATING and OP == SQUARES and job.finish == ROOT
+    cdef Py_ssize_t left = job.batch - plane % job.batch        # planes of this batch
     cdef Window row = place(&job.rows, i)
     cdef const char *x = x_plane(job, plane, &p)
     cdef const char *at
     cdef elem *out = out_row(job, plane, i, &p)
     cdef elem sums[LANES]
     cdef elem heights[LANES]
-    cdef elem width = <elem> count(&job.columns, job.finish, 0) if divided else 1
+    cdef elem width = <elem> count(&job.columns, job.finish, 0) if divided else 1, height = 1
     cdef integer masks[2 * LANES]
     cdef vec v[LANES]
+    if divided:
+        height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
     for e in range(LANES):
-        masks[e], masks[e + LANES], heights[e] = -1, 0, 1
+        masks[e], masks[e + LANES], heights[e] = -1, 0, height
         v[e] = splat(nothing(OP))
     while row0 < p.end:
         rows = min(<Py_ssize_t> LANES, p.end - row0)
@@ -567,15 +613,20 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
             at = x + row.first * job.xr
             n = row.taps * job.columns.size
             v[g] = whole_plane(<const elem *> at, n, masks, at + n * item + vector <= job.x_end, OP)
-            if divided:
-                heights[g] = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+            heights[g] = height
             i += 1
             if i == job.rows.output:
                 i = 0
                 plane += 1
-                x = x + job.xb1 if plane % job.batch > 0 else x_plane(job, plane, &p)
+                left -= 1
+                x += job.xb1
+                if left == 0:
+                    left = job.batch
+                    x = x_plane(job, plane, &p)
             if job.rows.output > 1:
                 row = place(&job.rows, i)
+                if divided and job.finish != OVER_NUMBER:
+                    height = <elem> count(&job.rows, job.finish, i)
         if TURNS:
             transpose(v)
             half = LANES // 2
@@ -597,6 +648,38 @@ cdef inline void whole_parcel(const Job *job, Py_ssize_t number, char *scratch, 
                 to = 0
                 to_plane += 1
         row0 += rows
+
+
+cdef inline void turned_parcel(const Job *job, Py_ssize_t number, char *scratch, const int OP) noexcept nogil:
+    """Small planes: as many as a vector has lanes are turned and reduced at once, in the order of a single one."""
+    cdef Py_ssize_t chunks = (job.to.channels + LANES - 1) // LANES, n = number // chunks, c = number % chunks * LANES
+    cdef Py_ssize_t C = min(<Py_ssize_t> LANES, job.to.channels - c), width = job.columns.size, i, j, e
+    cdef Py_ssize_t ld = job.rows.step * width * LANES * <Py_ssize_t> sizeof(elem), size = job.rows.size * width
+    cdef bint divided = FLOATING and OP == SUM and job.finish != PLAIN
+    cdef elem *x = <elem *> scratch
+    cdef elem *line = x + size * LANES
+    cdef elem *sums = line + width * LANES
+    cdef elem *out = sums
+    cdef elem height = 1, over = 0
+    cdef int LINE_OP = SUM if OP == SQUARES else OP
+    cdef Window row, column
+    pack_lanes(&job.from_, n, c, C, LANES, 0, 0, job.rows.size, width, x)
+    for i in range(job.rows.output):
+        row = place(&job.rows, i)
+        if divided:
+            height = job.number if job.finish == OVER_NUMBER else <elem> count(&job.rows, job.finish, i)
+        down(line, <const char *> (x + row.first * width * LANES), ld, row.taps, width * LANES, OP)
+        for j in range(job.columns.output):
+            column = place(&job.columns, j)
+            if divided:
+                over = height * <elem> count(&job.columns, job.finish, j)
+            tile(out, <const char *> (line + column.first * LANES), 0, 1, job.offset, column.taps, over, 1, 1, 0,
+                 LINE_OP)
+            out += LANES
+    if FLOATING and OP == SQUARES and job.finish == ROOT:
+        for e in range(out - sums):
+            sums[e] = <elem> sqrt(sums[e])
+    unpack(&job.to, n, c, C, 0, 0, job.rows.output, job.columns.output, sums, LANES)
 
 
 cdef inline void short_row(elem *even, elem *odd, const char *x, Py_ssize_t ld, Py_ssize_t taps, Py_ssize_t n,
@@ -903,6 +986,26 @@ cdef void squares_bundle(const Job *job, Py_ssize_t number, char *scratch) noexc
         bundle_parcel(job, number, scratch, SQUARES)
 
 
+cdef void max_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS:
+        turned_parcel(job, number, scratch, MAX)
+
+
+cdef void min_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS:
+        turned_parcel(job, number, scratch, MIN)
+
+
+cdef void sum_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS and summed():
+        turned_parcel(job, number, scratch, SUM)
+
+
+cdef void squares_turned(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
+    if TURNS and FLOATING:
+        turned_parcel(job, number, scratch, SQUARES)
+
+
 cdef void max_index_parcel(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil:
     if indexed():
         index_parcel(job, number, scratch, MAX)
@@ -918,6 +1021,8 @@ cdef inline Work work_of(const Job *job, int op) noexcept nogil:
         return max_index_parcel if op == MAX else min_index_parcel
     if job.whole:
         return max_whole if op == MAX else min_whole if op == MIN else sum_whole if op == SUM else squares_whole
+    if job.turned:
+        return max_turned if op == MAX else min_turned if op == MIN else sum_turned if op == SUM else squares_turned
     if job.bundle > 0:
         return max_bundle if op == MAX else min_bundle if op == MIN else sum_bundle if op == SUM else squares_bundle
     return max_parcel if op == MAX else min_parcel if op == MIN else sum_parcel if op == SUM else squares_parcel
@@ -950,6 +1055,11 @@ cdef bint complete(const Axis *axis, int finish) noexcept nogil:
             and count(axis, finish, axis.output - 1) == axis.kernel)
 
 
+cdef inline Py_ssize_t turned_elements(const Axis *rows, const Axis *columns) noexcept nogil:
+    """Of a plane in scratch memory, with a line and its output."""
+    return (rows.size + 1) * columns.size + rows.output * columns.output
+
+
 cdef bint lay_out(Job *job, int workers) noexcept nogil:
     """Chooses the way, the parcels, and the scratch memory they need. False: out of memory."""
     cdef const Axis *rows = &job.rows
@@ -960,7 +1070,7 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
         stride = max(columns.size // columns.output, 1)
     job.wide = job.group >= LANES
     job.direct = job.wide or job.index != NULL
-    if job.wide and job.index == NULL and columns.stride > 0:
+    if job.wide and job.index == NULL:
         job.direct = rows.kernel * columns.kernel <= stride * (rows.kernel + 1) + columns.kernel
     job.lined = not job.wide and (columns.stride == 1 or (columns.stride == 2 and job.group == 1))
     job.lines = 2 if job.lined and columns.stride == 2 else 1
@@ -970,6 +1080,10 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
                   and columns.start + 2 * (columns.output - 1) + columns.kernel <= columns.size)
     job.whole = (job.group == 1 and job.index == NULL and sees_all(columns)
                  and (rows.kernel == 1 or (sees_all(rows) and job.xr == columns.size * item)))
+
+    job.turned = (TURNS and job.group == 1 and job.index == NULL and not job.lined and not job.whole
+                  and 2 * job.planes >= LANES
+                  and turned_elements(rows, columns) * LANES * item <= TURNED_BYTES)
 
     job.gapless = (job.orow == columns.output * job.group * item and job.ob1 == rows.output * job.orow
                    and (job.planes == job.batch or job.ob0 == job.batch * job.ob1))
@@ -994,9 +1108,25 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
     else:
         job.ld = min(columns.size, (job.block - 1) * stride + span + job.block) * job.group
     t = job.planes * rows.output
+    if job.wide and t < FEWEST * workers:           # a row is for more than one thread
+        job.block = max(1, min(job.block, columns.output * t // (FEWEST * workers)))
+        job.blocks = (columns.output + job.block - 1) // job.block
     q = max(columns.size // job.blocks * job.group * max(rows.size // rows.output, 1), 1)
-    job.grain = max(1, min(GRAIN // q, t // (4 * workers)))
+    job.grain = max(1, min(GRAIN // q, t // (FEWEST * workers)))
     job.parcels = (t + job.grain - 1) // job.grain * job.blocks
+
+    if job.turned:
+        job.from_.at, job.to.at = <char *> job.x, job.out
+        job.from_.n = job.to.n = job.planes // job.batch
+        job.from_.channels = job.to.channels = job.batch
+        if job.planes == job.batch or job.xb0 == job.batch * job.xb1 and job.ob0 == job.batch * job.ob1:
+            job.from_.n = job.to.n = 1              # a batch is so many planes more
+            job.from_.channels = job.to.channels = job.planes
+        job.from_.height, job.to.height = rows.size, rows.output
+        job.from_.width, job.to.width = columns.size, columns.output
+        job.from_.sn, job.from_.sc, job.from_.sh, job.from_.sw = job.xb0, job.xb1, job.xr, item
+        job.to.sn, job.to.sc, job.to.sh, job.to.sw = job.ob0, job.ob1, job.orow, item
+        job.parcels = job.to.n * ((job.to.channels + LANES - 1) // LANES)
 
     job.staging_at = up((held * job.lines * job.ld if job.lined or not job.direct else 0) * item, CACHE_LINE)
     job.numbers_at = job.staging_at
@@ -1006,12 +1136,15 @@ cdef bint lay_out(Job *job, int workers) noexcept nogil:
         job.numbers_at = job.staging_at + up(q * item, CACHE_LINE)
         job.scratch_bytes = job.numbers_at + up(2 * q * max(item, <Py_ssize_t> sizeof(integer)), CACHE_LINE)
 
+    if job.turned:
+        job.scratch_bytes = turned_elements(rows, columns) * LANES * item
+
     job.offset = <Py_ssize_t *> malloc(columns.kernel * sizeof(Py_ssize_t))
     if job.offset == NULL:
         return False
     for q in range(columns.kernel):
         t = q * columns.step
-        job.offset[q] = t % 2 * job.ld + t // 2 if job.lines == 2 else t * job.group
+        job.offset[q] = t % 2 * job.ld + t // 2 if job.lines == 2 else t * (LANES if job.turned else job.group)
     return True
 
 
@@ -1022,8 +1155,47 @@ cdef void run(const Job *job, Work work, Py_ssize_t first, Py_ssize_t last, int 
         for i in range(first, last):
             work(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
             work(job, i, scratch + threadid() * job.scratch_bytes)
+
+
+cdef int perform(Job *job, int op, int workers) except -1:
+    """All of it but the layout, which is chosen here."""
+    cdef Py_ssize_t work = job.planes * job.rows.output * job.columns.output * job.group, done = 0, leap, end
+    cdef Py_ssize_t read = job.planes * job.rows.size * job.columns.size * job.group
+    cdef char *memory = NULL
+    cdef char *scratch
+    cdef Work todo
+    if work == 0:
+        return 0
+    if sees_all(&job.columns):
+        work *= job.rows.kernel * job.columns.kernel
+    else:                                           # rows first, then columns
+        work *= job.rows.kernel + job.columns.kernel
+    work = max(work, read)                          # few taps of windows far apart are no less trouble
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    try:
+        if not lay_out(job, workers):
+            raise MemoryError("fastconv: no memory to lay out the work")
+        todo = work_of(job, op)
+        workers = <int> min(<Py_ssize_t> workers, job.parcels)
+        memory = <char *> malloc(workers * job.scratch_bytes + CACHE_LINE)
+        if memory == NULL:
+            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
+        scratch = aligned(memory)
+        leap = workers * max(1, STEP // max(1, work // job.parcels * min(job.rows.kernel, job.columns.kernel)))
+        while done < job.parcels:
+            end = min(job.parcels, done + leap)
+            if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
+                workers = _machine.startable(workers)
+            with nogil:
+                run(job, todo, done, end, workers, scratch)
+            PyErr_CheckSignals()
+            done = end
+    finally:
+        free(memory)
+        free(job.offset)
+    return 0
 
 
 def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, int op, rows, columns,
@@ -1040,9 +1212,6 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
     workers : threads at most
     """
     cdef Job job
-    cdef Py_ssize_t work, done = 0, leap, end
-    cdef char *scratch = NULL
-    cdef Work todo
     job.rows, job.columns = axis_of(rows), axis_of(columns)
     job.x, job.out = <const char *> cnp.PyArray_DATA(x), <char *> cnp.PyArray_DATA(out)
     job.batch = x.shape[1]
@@ -1054,60 +1223,22 @@ def pool(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray index, in
         job.index = <char *> cnp.PyArray_DATA(index)
         job.ib0, job.ib1, job.ir = index.strides[0], index.strides[1], index.strides[2]
     job.group, job.pitch, job.finish, job.number = group, pitch, finish, <elem> number
-    work = job.planes * job.rows.output * job.columns.output * group
-    if work == 0:
-        return
-    if sees_all(&job.columns):
-        work *= job.rows.kernel * job.columns.kernel
-    else:                                           # rows first, then columns
-        work *= job.rows.kernel + job.columns.kernel
-    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
-    try:
-        if not lay_out(&job, workers):
-            raise MemoryError("fastconv: no memory to lay out the work")
-        todo = work_of(&job, op)
-        workers = <int> min(<Py_ssize_t> workers, job.parcels)
-        scratch = <char *> malloc(max(workers * job.scratch_bytes, 1))
-        if scratch == NULL:
-            raise MemoryError(f"fastconv: no memory for {workers} x {job.scratch_bytes} bytes of scratch")
-        leap = workers * max(1, STEP // max(1, work // job.parcels * min(job.rows.kernel, job.columns.kernel)))
-        while done < job.parcels:
-            end = min(job.parcels, done + leap)
-            if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
-                workers = _machine.startable(workers)
-            with nogil:
-                run(&job, todo, done, end, workers, scratch)
-            PyErr_CheckSignals()
-            done = end
-    finally:
-        free(scratch)
-        free(job.offset)
+    perform(&job, op, workers)
 
 
-# --- small calls ----------------------------------------------------------------------------------------
-
-cdef int quick(const char *x, char *out, char *index, int op, const Axis *rows, const Axis *columns,
-               Py_ssize_t planes, Py_ssize_t group, int finish) noexcept nogil:
-    """Contiguous planes, small, on the calling thread: 0, or -1 where there is no memory."""
+cdef int contiguous(const char *x, char *out, char *index, int op, const Axis *rows, const Axis *columns,
+                    Py_ssize_t planes, Py_ssize_t group, Py_ssize_t pitch, int finish, int workers) except -1:
+    """The same for planes that follow one another."""
     cdef Job job
     cdef Py_ssize_t item = sizeof(elem)
-    cdef char *scratch
-    cdef int status = -1
     job.rows, job.columns = rows[0], columns[0]
     job.x, job.out, job.index = x, out, index
     job.planes = job.batch = planes
     job.xr, job.orow, job.ir = columns.size * group * item, columns.output * group * item, columns.output * group * 8
     job.xb1, job.ob1, job.ib1 = rows.size * job.xr, rows.output * job.orow, rows.output * job.ir
     job.xb0 = job.ob0 = job.ib0 = 0
-    job.group, job.pitch, job.finish, job.number = group, columns.size, finish, 0
-    if lay_out(&job, 1):
-        scratch = <char *> malloc(max(job.scratch_bytes, 1))
-        if scratch != NULL:
-            run(&job, work_of(&job, op), 0, job.parcels, 1, scratch)
-            free(scratch)
-            status = 0
-        free(job.offset)
-    return status
+    job.group, job.pitch, job.finish, job.number = group, pitch, finish, 0
+    return perform(&job, op, workers)
 
 
-quick_call = PyCapsule_New(<void *> quick, "fastconv.quick_pool", NULL)    # for _quick.pyx
+quick_call = PyCapsule_New(<void *> contiguous, "fastconv.quick_pool", NULL)    # for _quick.pyx

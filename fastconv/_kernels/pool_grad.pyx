@@ -4,34 +4,36 @@
 
 `scatter`, after a maximum or a minimum:    out[b, index[b, e, c], c] += values[b, e, c]
 
-Planes are shared among the threads, and where they are few, of interleaved channels some at a time; each channel of a
-plane is done by one thread, in the order of the values.
+Planes are shared among the threads; each is done by one of them, in the order of the values.
 
 `spread`, after a sum, whose adjoint it is: out[b, h, t, c] is the sum of grad[b, i, j, c] / divisor(i, j) over the
 windows (i, j) that have seen (h, t). Blocks of the result are shared among the threads. For each row i of windows that
 reaches into a block its columns are spread on a line in L1, tap by tap, and the line is added to each of its rows.
 Every sum runs over i, then over column taps and j, however the result is cut. Small planes without interleaved
 channels are turned, as many as a vector has lanes, and spread at once.
+
+A thread has the same part of the arrays in each call, and finds in its cache what it has left there.
 """
 from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, aligned, pack_lanes, pictures, unpack
+from .pictures cimport Pictures, aligned, pack_lanes, unpack
 from .tiles cimport LANES, elem, load, splat, store
 from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
 
 cdef enum:
-    CHANNELS = 16               # of interleaved ones in a block, where planes are few: a cache line or two
+    BUNCH = 1 << 12             # elements of small planes that are cleared at once
     LINE = 1 << 12              # elements of a line
     GRAIN = 1 << 16             # elements that a thread takes at a time
-    FEWEST = 4                  # times that each thread takes some, so that none waits long for another
+    FEWEST = 4                  # bunches of planes for each thread, so that it has as many as another
     SHARE = 1 << 15             # elements below which another thread is not worth waking
     CACHE_LINE = 64
     TURNED_BYTES = 1 << 17      # of as many planes as are turned: they stay in L2
@@ -44,61 +46,113 @@ cdef struct Scatter:
     elem *out                   # [planes, size, group]
     const elem *values          # [planes, count, group]
     const int64_t *index
-    Py_ssize_t size, count, group
-    Py_ssize_t channels         # of a block
-    Py_ssize_t blocks           # in a plane
+    Py_ssize_t planes, size, count, group
+    Py_ssize_t bunch            # planes that are cleared at once
     bint add
 
 
-cdef bint scatter_block(const Scatter *job, Py_ssize_t number) noexcept nogil:
-    """A few channels of a plane; whether every index lay inside."""
-    cdef Py_ssize_t c0 = number % job.blocks * job.channels, c1 = min(c0 + job.channels, job.group), e, c, k
-    cdef Py_ssize_t n = job.group
-    cdef elem *out = job.out + number // job.blocks * job.size * n
-    cdef const elem *values = job.values + number // job.blocks * job.count * n
-    cdef const int64_t *index = job.index + number // job.blocks * job.count * n
+cdef inline bint put(elem *out, Py_ssize_t size, Py_ssize_t n, const elem *values, const int64_t *index,
+                     Py_ssize_t many, const bint ADD) noexcept nogil:
+    """The n channels of a plane; whether every index lay inside   IN values, index   OUT out."""
+    cdef Py_ssize_t _e, c, k
     cdef bint inside = True
-    if job.blocks == 1:
-        memset(out, 0, job.size * n * sizeof(elem))
-    else:
-        for e in range(job.size):
-            memset(out + e * n + c0, 0, (c1 - c0) * sizeof(elem))
-    if n == 1 and job.add:
-        for e in range(job.count):
-            k = index[e]
-            if 0 <= k < job.size:
-                out[k] += values[e]
-            else:
-                inside = False
-        return inside
-    for e in range(job.count):
-        for c in range(e * n + c0, e * n + c1):
+    for _e in range(many):
+        for c in range(n):
             k = index[c]
-            if k < 0 or k >= job.size:
+            if not 0 <= k < size:
                 inside = False
-            elif job.add:
-                out[k * n + c - e * n] += values[c]
+            elif ADD:
+                out[k * n + c] += values[c]
             else:
-                out[k * n + c - e * n] = values[c]
+                out[k * n + c] = values[c]
+        values += n
+        index += n
     return inside
 
 
-cdef inline Py_ssize_t together(Py_ssize_t blocks, Py_ssize_t work, int workers) noexcept nogil:
-    """How many blocks a thread takes at a time."""
-    return max(1, min(GRAIN // max(1, work // blocks), blocks // (FEWEST * workers)))
+cdef inline bint put_one(elem *out, Py_ssize_t size, const elem *values, const int64_t *index, Py_ssize_t many,
+                         const bint ADD) noexcept nogil:
+    """The same for one channel."""
+    cdef Py_ssize_t e, k
+    cdef bint inside = True
+    for e in range(many):
+        k = index[e]
+        if not 0 <= k < size:
+            inside = False
+        elif ADD:
+            out[k] += values[e]
+        else:
+            out[k] = values[e]
+    return inside
 
 
-cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers, Py_ssize_t chunk,
+cdef bint scatter_bunch(const Scatter *job, Py_ssize_t number) noexcept nogil:
+    """Planes that follow one another; whether every index lay inside."""
+    cdef Py_ssize_t first = number * job.bunch, last = min(first + job.bunch, job.planes), _plane
+    cdef Py_ssize_t n = job.group, size = job.size, many = job.count
+    cdef elem *out = job.out + first * size * n
+    cdef const elem *values = job.values + first * many * n
+    cdef const int64_t *index = job.index + first * many * n
+    cdef bint inside = True, here
+    memset(out, 0, (last - first) * size * n * sizeof(elem))
+    for _plane in range(first, last):
+        if n == 1 and job.add:
+            here = put_one(out, size, values, index, many, True)
+        elif n == 1:
+            here = put_one(out, size, values, index, many, False)
+        elif job.add:
+            here = put(out, size, n, values, index, many, True)
+        else:
+            here = put(out, size, n, values, index, many, False)
+        inside = inside and here
+        out += size * n
+        values += many * n
+        index += many * n
+    return inside
+
+
+cdef void run_scatter(const Scatter *job, Py_ssize_t first, Py_ssize_t last, int workers,
                       bint *outside) noexcept nogil:
     cdef Py_ssize_t i
     if workers == 1:
         for i in range(first, last):
-            if not scatter_block(job, i):
+            if not scatter_bunch(job, i):
                 outside[0] = True
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
-            if not scatter_block(job, i):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
+            if not scatter_bunch(job, i):
                 outside[threadid()] = True
+
+
+cdef int perform_scatter(Scatter *job, int workers) except -1:
+    """Whether all indices lay inside."""
+    cdef Py_ssize_t bunches, done = 0, leap, end, work = job.planes * (job.size + job.count) * job.group
+    cdef bint *outside
+    cdef bint inside = True
+    if work == 0:
+        return True
+    workers = <int> max(1, min(<Py_ssize_t> workers, work // SHARE))
+    job.bunch = max(1, min(BUNCH // (job.size * job.group), job.planes // (FEWEST * workers)))
+    bunches = (job.planes + job.bunch - 1) // job.bunch
+    workers = <int> min(<Py_ssize_t> workers, bunches)
+    outside = <bint *> calloc(workers, sizeof(bint))
+    if outside == NULL:
+        raise MemoryError("fastconv: no memory to lay out the work")
+    try:
+        leap = workers * max(1, STEP // max(1, work // bunches))
+        while done < bunches:
+            end = min(bunches, done + leap)
+            if workers > 1:
+                workers = _machine.startable(workers)
+            with nogil:
+                run_scatter(job, done, end, workers, outside)
+            PyErr_CheckSignals()
+            done = end
+        for end in range(workers):
+            inside = inside and not outside[end]
+        return inside
+    finally:
+        free(outside)
 
 
 def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray out not None, bint add, int workers):
@@ -109,40 +163,20 @@ def scatter(cnp.ndarray values not None, cnp.ndarray index not None, cnp.ndarray
     add : whether values that meet are added; else the last one stands
     workers : threads at most
     """
+    return scatter_contiguous(cnp.PyArray_BYTES(values), <const int64_t *> cnp.PyArray_DATA(index),
+                              cnp.PyArray_BYTES(out), values.shape[0], out.shape[1], values.shape[1], values.shape[2],
+                              add, workers) == 1
+
+
+cdef int scatter_contiguous(const char *values, const int64_t *index, char *out, Py_ssize_t planes, Py_ssize_t size,
+                            Py_ssize_t many, Py_ssize_t group, bint add, int workers) except -1:
     cdef Scatter job
-    cdef Py_ssize_t blocks, done = 0, leap, end, work
-    cdef bint *outside
-    cdef bint inside = True
-    job.out, job.values = <elem *> cnp.PyArray_DATA(out), <const elem *> cnp.PyArray_DATA(values)
-    job.index = <const int64_t *> cnp.PyArray_DATA(index)
-    job.size, job.count, job.group, job.add = out.shape[1], values.shape[1], values.shape[2], add
-    job.channels = job.group
-    if values.shape[0] < FEWEST * workers:
-        job.channels = min(CHANNELS, job.group)
-    job.blocks = (job.group + job.channels - 1) // job.channels
-    blocks = values.shape[0] * job.blocks
-    work = values.shape[0] * (job.size + job.count) * job.group
-    if work == 0:
-        return True
-    workers = <int> max(1, min(<Py_ssize_t> workers, blocks, work // SHARE))
-    outside = <bint *> calloc(workers, sizeof(bint))
-    if outside == NULL:
-        raise MemoryError("fastconv: no memory to lay out the work")
-    try:
-        leap = workers * max(1, STEP // max(1, work // blocks))
-        while done < blocks:
-            end = min(blocks, done + leap)
-            if workers > 1:
-                workers = _machine.startable(workers)
-            with nogil:
-                run_scatter(&job, done, end, workers, together(blocks, work, workers), outside)
-            PyErr_CheckSignals()
-            done = end
-        for end in range(workers):
-            inside = inside and not outside[end]
-        return inside
-    finally:
-        free(outside)
+    job.out, job.values, job.index = <elem *> out, <const elem *> values, index
+    job.planes, job.size, job.count, job.group, job.add = planes, size, many, group, add
+    return perform_scatter(&job, workers)
+
+
+quick_scatter = PyCapsule_New(<void *> scatter_contiguous, "fastconv.quick_scatter", NULL)    # for _quick.pyx
 
 
 # --- spread ---------------------------------------------------------------------------------------------
@@ -151,7 +185,8 @@ cdef struct Spread:
     const char *grad
     char *out
     Axis rows, columns          # of the input that had been pooled, and of the gradient
-    Py_ssize_t batch            # planes in a batch of batches
+    Py_ssize_t planes           # in all, and in one batch of them
+    Py_ssize_t batch
     Py_ssize_t gb0, gb1, gr     # strides of batches, planes and rows, in bytes
     Py_ssize_t ob0, ob1, orow
     Py_ssize_t group
@@ -292,48 +327,31 @@ cdef void spread_turned(const Spread *job, Py_ssize_t number, elem *scratch) noe
 
 
 cdef void run_spread(const Spread *job, Py_ssize_t first, Py_ssize_t last, int workers, elem *scratch,
-                     Py_ssize_t apart, Py_ssize_t line, Py_ssize_t chunk) noexcept nogil:
+                     Py_ssize_t apart, Py_ssize_t line) noexcept nogil:
     cdef Py_ssize_t i
     if job.turned and workers == 1:
         for i in range(first, last):
             spread_turned(job, i, scratch)
     elif job.turned:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
             spread_turned(job, i, scratch + threadid() * apart)
     elif workers == 1:
         for i in range(first, last):
             spread_block(job, i, scratch, scratch + line)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
+        for i in prange(first, last, num_threads=workers, schedule="static"):
             spread_block(job, i, scratch + threadid() * apart, scratch + threadid() * apart + line)
 
 
-def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, Py_ssize_t group, int finish, number,
-           int workers):
-    """Every output's gradient to all that its window has seen.
-
-    grad : (M, N, rows.output, ...), aligned, native, in rows of columns.output * group elements   IN
-    out : (M, N, rows.size, ...), likewise, in rows of columns.size * group; not overlapping grad   OUT
-    rows, columns : the windows along each axis, `_plan.pools.Windows`
-    group : channels that interleave in a row
-    finish, number : what a sum had been divided by, as in pool.pyx
-    workers : threads at most
-    """
-    cdef Spread job
-    cdef Py_ssize_t planes, work, blocks, done = 0, leap, end, line, apart, stride, j
+cdef int perform_spread(Spread *job, int workers) except -1:
+    """All of it but the layout, which is chosen here."""
+    cdef Py_ssize_t planes = job.planes, group = job.group, blocks, done = 0, leap, end, line, apart, stride, j
+    cdef Py_ssize_t work = planes * job.rows.size * job.columns.size * group
     cdef char *memory
     cdef elem *scratch
     cdef elem *counts
-    job.rows, job.columns = axis_of(rows), axis_of(columns)
-    job.grad, job.out = <const char *> cnp.PyArray_DATA(grad), <char *> cnp.PyArray_DATA(out)
-    job.batch = out.shape[1]
-    planes = out.shape[0] * job.batch
-    job.gb0, job.gb1, job.gr = grad.strides[0], grad.strides[1], grad.strides[2]
-    job.ob0, job.ob1, job.orow = out.strides[0], out.strides[1], out.strides[2]
-    job.group, job.finish, job.number = group, finish, <elem> number
-    work = planes * job.rows.size * job.columns.size * group
     if work == 0:
-        return
+        return 0
     job.width = min(max(LINE // group, 1), job.columns.size)
     job.wide = (job.columns.size + job.width - 1) // job.width
     job.height = min(max(GRAIN // (job.width * group), job.rows.kernel), job.rows.size)
@@ -347,8 +365,13 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
     j = (job.rows.size + 1) * job.columns.size + job.rows.output * job.columns.output
     job.turned = 1 < LANES <= 2 * planes and group == 1 and j * LANES * <Py_ssize_t> sizeof(elem) <= TURNED_BYTES
     if job.turned:
-        pictures(grad, &job.from_)
-        pictures(out, &job.to)
+        job.from_.at, job.to.at = <char *> job.grad, job.out
+        job.from_.n = job.to.n = planes // job.batch
+        job.from_.channels = job.to.channels = job.batch
+        job.from_.width, job.to.width = job.columns.output, job.columns.size
+        job.from_.height, job.to.height = job.rows.output, job.rows.size
+        job.from_.sn, job.from_.sc, job.from_.sh, job.from_.sw = job.gb0, job.gb1, job.gr, sizeof(elem)
+        job.to.sn, job.to.sc, job.to.sh, job.to.sw = job.ob0, job.ob1, job.orow, sizeof(elem)
         if job.gb0 == job.batch * job.gb1 and job.ob0 == job.batch * job.ob1:      # a batch is so many planes more
             job.from_.channels = job.to.channels = planes
             job.from_.n = job.to.n = 1
@@ -370,8 +393,49 @@ def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, P
             if workers > 1:     # asked here: a signal's handler may have called, too, and let threads go
                 workers = _machine.startable(workers)
             with nogil:
-                run_spread(&job, done, end, workers, scratch, apart, line, together(blocks, work, workers))
+                run_spread(job, done, end, workers, scratch, apart, line)
             PyErr_CheckSignals()
             done = end
     finally:
         free(memory)
+    return 0
+
+
+def spread(cnp.ndarray grad not None, cnp.ndarray out not None, rows, columns, Py_ssize_t group, int finish, number,
+           int workers):
+    """Every output's gradient to all that its window has seen.
+
+    grad : (M, N, rows.output, ...), aligned, native, in rows of columns.output * group elements   IN
+    out : (M, N, rows.size, ...), likewise, in rows of columns.size * group; not overlapping grad   OUT
+    rows, columns : the windows along each axis, `_plan.pools.Windows`
+    group : channels that interleave in a row
+    finish, number : what a sum had been divided by, as in pool.pyx
+    workers : threads at most
+    """
+    cdef Spread job
+    job.rows, job.columns = axis_of(rows), axis_of(columns)
+    job.grad, job.out = <const char *> cnp.PyArray_DATA(grad), <char *> cnp.PyArray_DATA(out)
+    job.batch = out.shape[1]
+    job.planes = out.shape[0] * job.batch
+    job.gb0, job.gb1, job.gr = grad.strides[0], grad.strides[1], grad.strides[2]
+    job.ob0, job.ob1, job.orow = out.strides[0], out.strides[1], out.strides[2]
+    job.group, job.finish, job.number = group, finish, <elem> number
+    perform_spread(&job, workers)
+
+
+cdef int spread_contiguous(const char *grad, char *out, const Axis *rows, const Axis *columns, Py_ssize_t planes,
+                           Py_ssize_t group, int finish, int workers) except -1:
+    """The same for planes that follow one another."""
+    cdef Spread job
+    cdef Py_ssize_t pixel = group * sizeof(elem)
+    job.rows, job.columns = rows[0], columns[0]
+    job.grad, job.out = grad, out
+    job.planes = job.batch = planes
+    job.gr, job.orow = columns.output * pixel, columns.size * pixel
+    job.gb1, job.ob1 = rows.output * job.gr, rows.size * job.orow
+    job.gb0, job.ob0 = planes * job.gb1, planes * job.ob1
+    job.group, job.finish, job.number = group, finish, 0
+    return perform_spread(&job, workers)
+
+
+quick_spread = PyCapsule_New(<void *> spread_contiguous, "fastconv.quick_spread", NULL)    # for _quick.pyx

@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Where the windows of a pool stand along an axis, and what a sum over them is divided by."""
 
 cdef enum:              # what becomes of a sum, as _plan/pools.py names it

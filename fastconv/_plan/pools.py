@@ -76,7 +76,9 @@ def sliding(axis: Axis) -> Windows:
 
 
 def adaptive(size: int, output: int) -> Windows:
-    """Windows that cut an axis into parts as equal as can be."""
+    """Windows that cut an axis into parts as equal as can be; where they are equal, they lie side by side."""
+    if output and size % output == 0:
+        return Windows(size, output, size // output, 1, 0, size // output, 0)
     return Windows(size, output, size // max(output, 1) + 2, 1, 0, 0, 0)
 
 

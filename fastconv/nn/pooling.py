@@ -387,7 +387,12 @@ def max_unpool2d(
             )
     if min(chosen) < 0:
         raise ShapeError(f"a kernel of {kernel}, stride {strides} and padding {pads} leave a plane of {chosen}")
-    y = output(out, resized(x.shape, 2, last, chosen), x.dtype.newbyteorder("="))
+    shape = resized(x.shape, 2, last, chosen)
+    if out is None:
+        found: np.ndarray | None = _quick.scatter(2, shape, indices, x, layout, False, workers)
+        if found is not None:
+            return found
+    y = output(out, shape, x.dtype.newbyteorder("="))
     pools.scatter(
         four(x, 2, last), four(positions(indices, x.shape), 2, last), last, four(y, 2, last), False, workers
     )
@@ -522,8 +527,7 @@ def sum_pool2d(
     >>> fastconv.nn.sum_pool2d([[1, 2, 0, 1], [4, 3, 1, 1]], 2)
     array([[10,  3]])
     """
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _sum(2, input, found, layout, _wide, out, workers=workers)
+    return _total(2, input, kernel_size, stride, padding, dilation, layout, remainder, out, workers)
 
 
 def sum_pool1d(
@@ -557,8 +561,7 @@ def sum_pool1d(
     >>> fastconv.nn.sum_pool1d([1, 2, 3, 4, 5, 6], 3)
     array([ 6, 15])
     """
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _sum(1, input, found, layout, _wide, out, workers=workers)
+    return _total(1, input, kernel_size, stride, padding, dilation, layout, remainder, out, workers)
 
 
 def lp_pool2d(
@@ -610,8 +613,7 @@ def lp_pool2d(
     >>> fastconv.nn.lp_pool2d([[3.0, 0.0, 1.0, 1.0], [0.0, 4.0, 1.0, 1.0]], 2, 2)
     array([[5., 2.]])
     """
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _norm(2, input, norm_type, found, layout, out, workers)
+    return _norm(2, input, norm_type, kernel_size, stride, padding, dilation, layout, remainder, out, workers)
 
 
 def lp_pool1d(
@@ -650,8 +652,7 @@ def lp_pool1d(
     >>> fastconv.nn.lp_pool1d([3.0, 4.0, 6.0, 8.0], 2, 2)
     array([ 5., 10.])
     """
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _norm(1, input, norm_type, found, layout, out, workers)
+    return _norm(1, input, norm_type, kernel_size, stride, padding, dilation, layout, remainder, out, workers)
 
 
 def adaptive_avg_pool2d(
@@ -833,7 +834,7 @@ def _extreme_in(
 ) -> Any:  # fmt: skip
     """What is largest or smallest in sliding windows."""
     y = _quick.pool(ndim, pools.OPERATIONS[operation], input, kernel_size, stride, padding, dilation, layout, remainder,
-                    False, return_indices, out, workers)  # fmt: skip
+                    pools.FINISHES[""], return_indices, out, workers)  # fmt: skip
     if y is not None:
         return y
     found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
@@ -845,16 +846,31 @@ def _average(
     count_include_pad: bool, divisor_override: float | None, out: np.ndarray | None, workers: Any,
 ) -> np.ndarray:  # fmt: skip
     """The mean of sliding windows."""
+    finish, number = divisor(count_include_pad, divisor_override)
     if divisor_override is None:
         y: np.ndarray | None = _quick.pool(
             ndim, pools.OPERATIONS["sum"], input, kernel_size, stride, padding, dilation, layout, remainder,
-            bool(count_include_pad), False, out, workers,
+            pools.FINISHES[finish], False, out, workers,
         )  # fmt: skip
         if y is not None:
             return y
-    finish, number = divisor(count_include_pad, divisor_override)
     found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
     return _sum(ndim, input, found, layout, _fractional, out, finish=finish, number=number, workers=workers)
+
+
+def _total(
+    ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, layout: str, remainder: str,
+    out: np.ndarray | None, workers: Any,
+) -> np.ndarray:  # fmt: skip
+    """The sum of sliding windows."""
+    y: np.ndarray | None = _quick.pool(
+        ndim, pools.OPERATIONS["sum"], input, kernel_size, stride, padding, dilation, layout, remainder,
+        pools.FINISHES[""], False, out, workers,
+    )  # fmt: skip
+    if y is not None:
+        return y
+    found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
+    return _sum(ndim, input, found, layout, _wide, out, workers=workers)
 
 
 def _extreme(
@@ -906,23 +922,27 @@ def _sum(
 
 
 def _norm(
-    ndim: int,
-    input: Any,
-    norm_type: float,
-    find: Callable[[Shape], Found],
-    layout: str,
-    out: np.ndarray | None,
-    workers: Any,
-) -> np.ndarray:
+    ndim: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, padding: Any, dilation: Any, layout: str,
+    remainder: str, out: np.ndarray | None, workers: Any,
+) -> np.ndarray:  # fmt: skip
+    """The power mean of sliding windows, without its divisor."""
     power = norm(norm_type)
+    if power == 2:
+        y: np.ndarray | None = _quick.pool(
+            ndim, pools.OPERATIONS["squares"], input, kernel_size, stride, padding, dilation, layout, remainder,
+            pools.FINISHES["root"], False, out, workers,
+        )  # fmt: skip
+        if y is not None:
+            return y
     x = planes(input, ndim, layout)[0]
     if x.dtype.kind in "cO":
         raise TypeError(f"input has dtype {x.dtype}; it needs real numbers")
+    found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
     if math.isinf(power):
         x = x.astype(_fractional(x.dtype), copy=False)
-        y: np.ndarray = _extreme("max" if power > 0 else "min", ndim, x, find, layout, False, out, workers)
-        return y
-    return _sum(ndim, x, find, layout, _fractional, out, power=power, workers=workers)
+        largest: np.ndarray = _extreme("max" if power > 0 else "min", ndim, x, found, layout, False, out, workers)
+        return largest
+    return _sum(ndim, x, found, layout, _fractional, out, power=power, workers=workers)
 
 
 def norm(norm_type: Any) -> float:

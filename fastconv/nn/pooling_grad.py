@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _quick
 from .._plan import pools
 from .._plan.sizes import ShapeError
 from . import pooling
@@ -176,8 +177,8 @@ def avg_pool2d_input(
            [2., 2., 1., 1.]])
     """
     finish, number = divisor(count_include_pad, divisor_override)
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _spread(2, input_size, grad_output, found, layout, finish, number, workers)
+    return _slid(2, input_size, grad_output, kernel_size, stride, padding, dilation, layout, remainder, finish, number,
+                 workers)  # fmt: skip
 
 
 def avg_pool1d_input(
@@ -207,8 +208,8 @@ def avg_pool1d_input(
         Of the dtype of `grad_output`; float64 where that is integers.
     """
     finish, number = divisor(count_include_pad, None)
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _spread(1, input_size, grad_output, found, layout, finish, number, workers)
+    return _slid(1, input_size, grad_output, kernel_size, stride, padding, dilation, layout, remainder, finish, number,
+                 workers)  # fmt: skip
 
 
 def sum_pool2d_input(
@@ -236,8 +237,7 @@ def sum_pool2d_input(
     ndarray, of shape `input_size`
         Of the dtype of `grad_output`; float64 where that is integers.
     """
-    found = sliding(2, kernel_size, stride, padding, dilation, remainder)
-    return _spread(2, input_size, grad_output, found, layout, "", 0, workers)
+    return _slid(2, input_size, grad_output, kernel_size, stride, padding, dilation, layout, remainder, "", 0, workers)
 
 
 def sum_pool1d_input(
@@ -265,8 +265,7 @@ def sum_pool1d_input(
     ndarray, of shape `input_size`
         Of the dtype of `grad_output`; float64 where that is integers.
     """
-    found = sliding(1, kernel_size, stride, padding, dilation, remainder)
-    return _spread(1, input_size, grad_output, found, layout, "", 0, workers)
+    return _slid(1, input_size, grad_output, kernel_size, stride, padding, dilation, layout, remainder, "", 0, workers)
 
 
 def adaptive_avg_pool2d_input(
@@ -395,6 +394,9 @@ def _gradient(ndim: int, input_size: Any, grad_output: Any, layout: str) -> tupl
 def _scattered(
     ndim: int, input_size: Any, indices: Any, grad_output: Any, layout: str, workers: Any
 ) -> np.ndarray:
+    found: np.ndarray | None = _quick.scatter(ndim, input_size, indices, grad_output, layout, True, workers)
+    if found is not None:
+        return found
     grad, last, out = _gradient(ndim, input_size, grad_output, layout)
     index = pooling.positions(indices, grad.shape)
     if resized(grad.shape, ndim, last, sizes(out.shape, ndim, last)) != out.shape:
@@ -405,6 +407,22 @@ def _scattered(
         to = out
     pools.scatter(four(grad, 2, last), four(index, 2, last), last, four(to, 2, last), True, workers)
     return out
+
+
+def _slid(
+    ndim: int, input_size: Any, grad_output: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    layout: str, remainder: str, finish: str, number: float, workers: Any,
+) -> np.ndarray:  # fmt: skip
+    """That of a sum over sliding windows."""
+    if finish != "over number":
+        out: np.ndarray | None = _quick.spread(
+            ndim, input_size, grad_output, kernel_size, stride, padding, dilation, layout, remainder,
+            pools.FINISHES[finish], workers,
+        )  # fmt: skip
+        if out is not None:
+            return out
+    found = sliding(ndim, kernel_size, stride, padding, dilation, remainder)
+    return _spread(ndim, input_size, grad_output, found, layout, finish, number, workers)
 
 
 def _spread(
@@ -425,6 +443,9 @@ def _spread(
 
 
 def _adaptive(ndim: int, input_size: Any, grad_output: Any, layout: str, workers: Any) -> np.ndarray:
+    out: np.ndarray | None = _quick.spread_parts(ndim, input_size, grad_output, layout, workers)
+    if out is not None:
+        return out
     grad, last = planes(grad_output, ndim, layout, "grad_output")
     find = parted(ndim, sizes(grad.shape, ndim, last))
     return _spread(ndim, input_size, grad, find, layout, "over taps", 0, workers)

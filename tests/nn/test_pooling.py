@@ -294,6 +294,29 @@ def test_small_planes_and_whole_ones(dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_small_planes_under_windows_far_apart(dtype, rng):
+    """Parts that are not equal, and long strides; planes that fill vectors, and one alone, which gives the same."""
+    x = rng.standard_normal((2, 19, 13, 14)).astype(dtype)
+    for pool in (nn.adaptive_avg_pool2d, nn.avg_pool2d, functools.partial(nn.lp_pool2d, norm_type=2)):
+        options = {"output_size": (5, 3)} if pool is nn.adaptive_avg_pool2d else {
+            "kernel_size": 5, "stride": 3, "padding": 1, "remainder": "drop"
+        }
+        same(pool(x, **options)[1:, 7:8], pool(x[1:, 7:8], **options))
+    for (h, w), (i, j), workers in product([(7, 7), (13, 14), (9, 30)], [(3, 2), (5, 5), (1, 3)], [1, 3]):
+        full = small(rng, (3, 23, h, w), dtype, 50)
+        for x in (full, np.pad(full, ((0, 0), (0, 1), (0, 1), (0, 3)))[:, :-1, :-1, :-3], full[:1, :1]):
+            parts = twins.adaptive_windows(h, i), twins.adaptive_windows(w, j)
+            counts = np.multiply.outer(*([len(part) for part in axis] for axis in parts)).astype(dtype)
+            same(nn.adaptive_max_pool2d(x, (i, j), workers=workers), twins.extreme(x, *parts, True)[0])
+            same(nn.adaptive_avg_pool2d(x, (i, j), workers=workers), twins.sums(x, *parts) / counts)
+            options = {"stride": 3, "padding": 1, "remainder": "drop", "workers": workers}
+            spans = [twins.windows(n, 3, 3, 1, 1, (n - 1) // 3 + 1) for n in (h, w)]
+            same(nn.min_pool2d(x, 3, **options), twins.extreme(x, *spans, False)[0])
+            same(nn.sum_pool2d(x, 3, **options), twins.sums(x, *spans))
+            same(nn.lp_pool2d(x, 2, 3, **options), np.sqrt(twins.sums(x**2, *spans)))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_averages_stay_within_the_bound_of_the_sum(dtype, rng):
     x = rng.standard_normal((2, 5, 64, 70)).astype(dtype)
     eps = np.finfo(dtype).eps
