@@ -40,8 +40,8 @@ from libc.string cimport memcpy, memset
 from fastconv import _machine
 
 from .tiles cimport (
-    COLUMNS, CONVERTS, INTEGER, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, scale_t,
-    strip_columns, strip_height, sum_of_squares, tile_rows, write, write_line,
+    COLUMNS, CONVERTS, INTEGER, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, load, opaque, put,
+    read, scale_t, strip_columns, strip_height, sum_of_squares, tile_rows, write, write_line,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -64,6 +64,7 @@ cdef enum:
     PAGE = 64                   # scratch areas start on a cache line
     WAYS = 1 << 10              # rows so many bytes apart meet in few sets of the cache
     MANY = 64                   # taps for which a rim of whole tiles is worth its packing
+    SHORT = 16                  # vectors of a line that is copied without a call
     QUICK_TAPS = 256            # of a kernel that a small call copies to its stack
 
 cdef extern from "Python.h":
@@ -172,6 +173,8 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t column,
     if job.stride1 == 1:                            # columns low .. high-1 lie inside, side by side
         low = min(max(-column, 0), columns)
         high = max(min(job.width - column, columns), low)
+        if columns - (job.kw - 1) * job.dilation1 >= LANES:
+            n = phase = columns                     # no tile reads beyond
     for s in range(job.stride1):
         m = 0
         while m < phase:
@@ -213,8 +216,17 @@ cdef inline void copy_in(elem *to, const char *at, Py_ssize_t step, Py_ssize_t n
     elif CONVERTS:
         for j in range(n):
             to[j] = read(side_by_side + j)
-    elif n > 0:
+    elif n > SHORT * LANES:
         memcpy(to, at, n * sizeof(elem))
+    elif n < LANES:
+        for j in range(opaque(n)):
+            to[j] = read(side_by_side + j)
+    else:                                           # a call would take longer
+        j = 0
+        while j < n:
+            j = min(j, n - LANES)
+            put(to + j, load(<const elem *> at + j))
+            j += LANES
 
 
 cdef inline void copy_out(char *at, Py_ssize_t step, const elem *v, Py_ssize_t n, scale_t scale) noexcept nogil:
@@ -287,7 +299,7 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
     cdef const char *x = job.x
     cdef char *out = job.out
     cdef char *to
-    cdef Py_ssize_t c = number % job.column_blocks, r, b, i, o, k, first
+    cdef Py_ssize_t c = (number + 1) % job.column_blocks, r, b, i, o, k, first
     cdef Py_ssize_t row, column, height, width, rows, columns, n, phase, ldx, ldo, slot
     cdef const char *at
     cdef const elem *origin
@@ -472,12 +484,13 @@ cdef inline void free_layout(Job *job) noexcept nogil:
 
 
 cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, char *scratch) noexcept nogil:
+    cdef int chunk = <int> job.column_blocks if job.column_blocks <= 3 else 1   # a block with its rims
     cdef Py_ssize_t i
     if workers == 1:                                # not even a team of one: OpenMP stays asleep
         for i in range(first, last):
             block(job, i, scratch)
     else:
-        for i in prange(first, last, num_threads=workers, schedule="dynamic"):
+        for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
             block(job, i, scratch + threadid() * job.scratch_bytes)
 
 
