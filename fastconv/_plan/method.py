@@ -30,6 +30,8 @@ DEARER = 1.25  # transforms of lines, than measured on one thread: what they are
 DEARER2 = 1.4  # of grids, whose tiles are few
 DEARER_AXES = 1.25  # passes along axes, likewise
 AXES_CALLS = 5e4  # what finding the factors, and calling for their passes, takes
+REMEMBERED = 256  # kernels whose ways are kept
+REMEMBERED_BYTES = 1 << 13  # of one at most
 TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
 
 
@@ -104,9 +106,26 @@ def grid_ways(
     name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
 ) -> list[Way]:
     """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
-    outputs = math.prod(count)
     if is_small(name, kernel.shape, count):
         return [DIRECT]
+    if kernel.nbytes > REMEMBERED_BYTES:
+        return _grid_ways(name, kernel, n, count, axes, zero)
+    return _remembered(name, kernel.dtype, kernel.shape, kernel.tobytes(), n, count, tuple(axes), zero)
+
+
+@functools.lru_cache(REMEMBERED)
+def _remembered(
+    name: str, dtype: np.dtype, shape: tuple[int, ...], taps: bytes, n: tuple[int, ...], count: tuple[int, ...],
+    axes: tuple[int, ...], zero: bool,
+) -> list[Way]:  # fmt: skip
+    """`_grid_ways` of a kernel that may well come again: between sums that fill the caches it takes 40 microseconds."""
+    return _grid_ways(name, np.frombuffer(taps, dtype).reshape(shape), n, count, list(axes), zero)
+
+
+def _grid_ways(
+    name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
+) -> list[Way]:
+    outputs = math.prod(count)
     ways = [(direct(name, kernel.shape, outputs), DIRECT), fft_way(name, kernel, n, count, axes, zero)]
     if sum(k > 1 for k in kernel.shape) > 1:
         most = 1

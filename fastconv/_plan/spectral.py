@@ -28,6 +28,7 @@ BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
 HALVED = 1 << 12  # points from which two transforms of half the length are worth their calls
 BATCH = 8  # blocks of a batch at least, where they are no more than MOST_BYTES: transforms are SIMD across them
 MOST_BYTES = 1 << 23
+HELPED_BYTES = 1 << 23  # of points times their logarithm: about a millisecond, in which a helper begins to help
 
 
 @functools.cache
@@ -145,6 +146,8 @@ def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: 
     spectrum = forth(taps[::-1].copy(), (points,))
     block_bytes = points * dtype.itemsize
     at_once = max(1, BATCH_BYTES // block_bytes, min(BATCH, MOST_BYTES // block_bytes))
+    if len(x) * blocks * block_bytes * math.log2(points) < HELPED_BYTES:
+        workers = 1
     if len(x) == 1:  # few blocks are two batches, for two threads, whether or not there are
         at_once = min(at_once, max(BATCH // 2, -(-blocks // 2)))
     many = max(1, at_once // blocks)
