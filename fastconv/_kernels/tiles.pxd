@@ -118,18 +118,19 @@ cdef inline void line_tile(elem *out, const elem *x, const elem *h, Py_ssize_t t
     """out[0 : L R] of one line   IN x[0 : L R + taps - 1], h[0 : taps]   OUT out."""
     cdef acc_t acc[LINE]
     cdef int r, J
-    cdef Py_ssize_t k = 0, c = 0, n
+    cdef Py_ssize_t k = 0, n
     for r in range(R):
         acc[r] = zero()
         prefetch_far(<const char *> (x + taps + r * LANES) + AHEAD)
         prefetch_far(<const char *> (out + r * LANES) + AHEAD)
-    while k + c < taps:                            # the last panel: J taps for the first n values of c, then J - 1
-        J = <int> min(<Py_ssize_t> PANEL, (taps - k - c + LANES - 1) // LANES)
-        n = min(LANES - c, taps - k - c - (J - 1) * LANES)
-        line_panels(acc, x + k + c, h + k + c, n, J, R)
-        c += n
-        if c == LANES:
-            k, c = k + PANEL * LANES, 0
+    while taps - k >= PANEL * LANES:
+        line_panels(acc, x + k, h + k, LANES, PANEL, R)
+        k += PANEL * LANES
+    if k < taps:                                   # what is left: J + 1 taps for the first n values of c, then J
+        J = <int> ((taps - k - 1) // LANES)
+        n = taps - k - J * LANES
+        line_panels(acc, x + k, h + k, n, J + 1, R)
+        line_panels(acc, x + k + n, h + k + n, LANES - n, J, R)
     for r in range(R):
         store(out + r * LANES, acc[r])
 
