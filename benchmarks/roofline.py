@@ -172,20 +172,26 @@ def cases() -> Iterator[Case]:
         for taps in (3, 9, 31, 64, 101, 255, 1001):
             if dtype in ("f4", "f8") or taps in (31, 101):
                 yield line(dtype, 10**6, taps)
+    for dtype in ("i1", "i2"):
+        yield line(dtype, 10**6, 101)
     yield line("f4", 10**8, 3)
     for dtype in ("f4", "f8", "c8", "c16", "i8"):
         for side in (3, 5, 7, 9, 15, 31):
             if dtype in ("f4", "f8") or side in (5, 15):
                 yield plane(dtype, 1024, side)
+    for dtype in ("i1", "i2"):
+        yield plane(dtype, 1024, 9)
     for dtype, side in (("f4", 3), ("f4", 9), ("f4", 31), ("f8", 3)):
         yield plane(dtype, 4096, side)
     for side in (9, 31):
         yield separable(1024, side)
     for side in (3, 9):
-        x, h, y = draw((2048, 2048), "u1"), draw((side, side), "f4") / side**2, np.empty((2048, 2048), "u1")
+        x, h, y = draw((2048, 2048), "u1"), draw((side, side), "f4"), np.empty((2048, 2048), "u1")
         share = Share(plane_share("f4", side, side).of_peak, "pixels' conversion")
-        yield Case(f"filter2d uint8 2048^2 by {side}x{side}", partial(_run, fastconv.image.filter2d, x, h, out=y),
-                   "f32", 2 * x.size * h.size, 2 * x.nbytes, share)
+        for name, kernel in (("", h / side**2), (" of whole numbers", np.rint(h))):
+            yield Case(f"filter2d uint8 2048^2 by {side}x{side}{name}",
+                       partial(_run, fastconv.image.filter2d, x, kernel, out=y),
+                       "f32", 2 * x.size * h.size, 2 * x.nbytes, share)
     x, y = draw((8, 64, 56, 56), "f4"), np.empty((8, 64, 56, 56), "f4")
     for side, why in ((3, "a tile's 16 products for 36"), (5, "multiply-adds")):
         h = draw((64, 64, side, side), "f4")
@@ -211,8 +217,9 @@ def plane(dtype: str, n: int, side: int) -> Case:
 
 
 def _sum(name: str, x: np.ndarray, h: np.ndarray, y: np.ndarray, share: Share, call: Callable[..., object]) -> Case:
-    kind, peak = x.dtype.kind, "f32" if x.dtype in (np.float32, np.complex64) else "f64"
-    share = share if kind in "fc" else Share(WHOLE[_runtime.ISA], "64-bit products")
+    kind, peak = x.dtype.kind, "f64" if x.dtype in (np.float64, np.complex128, np.int64) else "f32"
+    if kind not in "fc":  # twice the lanes of float32, and a sum for each product
+        share = Share(WHOLE[_runtime.ISA], "64-bit products") if x.itemsize == 8 else Share(1, "products and sums")
     products = 4 if kind == "c" else 1
     return Case(f"{x.dtype.name} {name}", call, peak, 2 * x.size * h.size * products, x.nbytes + y.nbytes, share)
 
