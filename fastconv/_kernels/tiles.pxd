@@ -318,20 +318,23 @@ cdef inline void arrange(elem *taps, const Plane *k) noexcept nogil:
 
 
 cdef inline void turn(acc_t *acc, elem *done, const elem *begun, const int s, const int N, const int C) noexcept nogil:
-    """Stores what row s of the accumulators holds and begins another output row."""
+    """Stores what row s of the accumulators holds and begins another output row; NULL where there is none."""
     cdef int c
     if s < N:
+        if done != NULL:
+            for c in range(C):
+                store(done + c * LANES, acc[s * C + c])
         for c in range(C):
-            store(done + c * LANES, acc[s * C + c])
-            acc[s * C + c] = resume(begun + c * LANES)
+            acc[s * C + c] = zero()
+        if begun != NULL:
+            for c in range(C):
+                acc[s * C + c] = resume(begun + c * LANES)
 
 
 cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *taps, Py_ssize_t rows, bint resumed,
                        const int N, const int C) noexcept nogil:
     """out[0 : rows] of C vectors, by N kernel rows   IN x, k, taps   OUT out, INOUT where `resumed`."""
     cdef acc_t acc[9 * 3]
-    cdef elem nothing[COLUMNS * LANES]
-    cdef elem unused[COLUMNS * LANES]
     cdef vec v[COLUMNS]
     cdef tap_t t
     cdef Py_ssize_t i, q, s = 0, last = rows - N if resumed else -N
@@ -340,9 +343,7 @@ cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *tap
     cdef const elem *p
     cdef const elem *h
     cdef elem *done
-    cdef const elem *begun
-    for c in range(C):
-        store(nothing + c * LANES, zero())
+    cdef elem *begun
     for r in range(N * C):
         acc[r] = zero()
     if resumed:
@@ -368,8 +369,8 @@ cdef inline void strip(elem *out, const elem *x, const Plane *k, const elem *tap
             h = anchor(h + 2 * N)
         x = anchor(x + k.ldx)                                       # or there would be an address for each use of it
         s = opaque(s + 1) if s < N - 1 else 0
-        done = out + i * k.ldo if i >= 0 else unused
-        begun = out + (i + N) * k.ldo if i < last else nothing
+        done = out + i * k.ldo if i >= 0 else NULL
+        begun = out + (i + N) * k.ldo if i < last else NULL
         if s == 0:
             turn(acc, done, begun, 0, N, C)
         elif s == 1:
