@@ -210,10 +210,10 @@ def _by_halves(
     spectra = forth(halves, (points,))
     x0, x1, h0, h1 = spectra
     across = x0 * h1
-    across += x1 * h0
     x0 *= h0
+    h0 *= x1
     x1 *= h1
-    h0[:] = across
+    h0 += across
     single = taps.dtype in (np.float32, np.complex64)  # of which four fill a vector
     parts = back(spectra if single else spectra[:3], (points,))
     low, middle, high = parts[0], parts[2], parts[1]
