@@ -176,7 +176,7 @@ def _grid_work(points: list[int], itemsize: int) -> float:
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against transforms of so many points; nothing if ''."""
     if x.dtype == taps.dtype and x.dtype.char in "fdFD" and _plain(x):
-        power = _power(x) * _power(taps if _plain(taps) else np.array(taps)) * float(points * taps.size) ** 2
+        power = _power(x) * _power(taps) * float(points * taps.size) ** 2
         if power < float(np.finfo(x.dtype).max) / 64 and not fill:
             return ""  # one look at the numbers: no sum in the transform is larger than the root of this
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
@@ -200,6 +200,9 @@ def _plain(x: np.ndarray) -> bool:
 
 def _power(x: np.ndarray) -> float:
     """The sum of the squares. Not by BLAS: its threads go on spinning where the work's own should run."""
+    if not _plain(x):
+        x = np.flip(x)  # taps are turned round where a convolution is meant
+    x = x if _plain(x) else np.array(x)
     power: float = correlate_kernel(str(kernel_name(x.dtype))).power(x)
     return power
 

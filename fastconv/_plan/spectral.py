@@ -204,9 +204,9 @@ def _by_halves(
     """
     m = (max(len(x), len(taps)) + 1) // 2
     points = good_size(2 * m)
-    halves = np.zeros((4, points), taps.dtype)
-    halves[0, :m], halves[1, : len(x) - m] = x[:m], x[m:]
-    halves[2, : min(m, len(taps))], halves[3, : max(len(taps) - m, 0)] = taps[:m], taps[m:]
+    halves = np.empty((4, points), taps.dtype)
+    for half, values in zip(halves, (x[:m], x[m:], taps[:m], taps[m:]), strict=True):
+        half[: len(values)], half[len(values) :] = values, 0
     spectra = forth(halves, (points,))
     x0, x1, h0, h1 = spectra
     across = x0 * h1
