@@ -15,8 +15,8 @@ from ._plan.neighbourhood import MODES
 __all__ = ["filter2d", "sep_filter2d"]
 
 # Kernels that read and write pixels and sum in float32.
-_FIXED_POINT = 1 << 14  # pixels for which a look at the kernel pays
 _PIXELS = {"u1": "u8_f32", "i1": "i8_f32", "u2": "u16_f32", "i2": "i16_f32"}
+_FIXED_POINT = 1 << 14  # pixels for which it pays to look whether 16 bits would do
 
 
 def filter2d(
