@@ -32,9 +32,8 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport (
-    LANES, MOST_LANES, Pictures, aligned, copy, elem, load, pictures, rim, square, store, up, vec,
-)
+from .pictures cimport LANES, MOST_LANES, Pictures, elem, load, pictures, rim, square, store, vec
+from .scratch cimport aligned, copy, spaced, up
 
 cdef extern from "simd.h" nogil:
     const int DEEP "FC_DEEP"
@@ -56,7 +55,6 @@ cdef enum:
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     STEP = 1 << 29              # multiply-adds of each thread between two looks for Ctrl-C
     PAGE = 64
-    WAYS = 1 << 10              # planes so many bytes apart meet in few sets of the cache
 
 cdef struct Layer:
     Pictures x, y
@@ -156,15 +154,9 @@ cdef void multiply(elem *sums, Py_ssize_t ld, const elem *bias, const elem *w, c
 
 # --- a task ---------------------------------------------------------------------------------------------
 
-cdef inline Py_ssize_t packed_plane(Py_ssize_t n) noexcept nogil:
-    """Elements from one packed plane to the next: no power of two, or all would contend for few ways of the cache."""
-    n = up(n, LANES)
-    return n if n * <Py_ssize_t> sizeof(elem) % WAYS else n + LANES
-
-
 cdef inline Py_ssize_t sums_row(Py_ssize_t n) noexcept nogil:
-    """Elements from an output channel's sums to those of the next, likewise."""
-    return packed_plane(max(n, BROAD * LANES))
+    """Elements from an output channel's sums to those of the next."""
+    return spaced(max(n, BROAD * LANES))
 
 
 cdef inline void copy_every_second(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
@@ -281,7 +273,7 @@ cdef void task(const Layer *job, Py_ssize_t number, char *scratch) noexcept nogi
     rows, columns = min(job.bh, job.y.height - row0), min(job.bw, job.y.width - column0)
     height = rows + (job.R - 1) * job.dilation0 // job.stride0
     width = columns + (job.S - 1) * job.dilation1 // job.stride1
-    plane = packed_plane(height * width)
+    plane = spaced(height * width)
     pack_planes(job, n, g * job.C, job.start0 + row0 * job.stride0, job.start1 + column0 * job.stride1, height, width,
                 plane, x)
     for c in range(job.C):
@@ -348,7 +340,7 @@ cdef void lay_out(Layer *job, int workers) noexcept nogil:
         job.column_blocks = (job.y.width + job.bw - 1) // job.bw
     job.direct = lines and (job.bh == 1 or (job.bw == job.y.width and reach1 == 0 and job.y.sh == job.bw * item))
     width = job.bw + reach1
-    job.offset_at = up((deep // item * packed_plane((job.bh + reach0) * width) + BROAD * LANES) * item, PAGE)
+    job.offset_at = up((deep // item * spaced((job.bh + reach0) * width) + BROAD * LANES) * item, PAGE)
     job.sums_at = job.offset_at + up(job.C * job.R * job.S * sizeof(Py_ssize_t), PAGE)
     job.scratch_bytes = job.sums_at + up(job.K * sums_row(0 if job.direct else job.bh * width) * item, PAGE)
 

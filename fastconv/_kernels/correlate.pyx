@@ -35,13 +35,14 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fastconv import _machine
 
+from .scratch cimport copy, spaced, up
 from .tiles cimport (
-    COLUMNS, CONVERTS, INTEGER, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, load, opaque, put,
-    read, scale_t, strip_columns, strip_height, sum_of_squares, tile_rows, write, write_line,
+    COLUMNS, CONVERTS, INTEGER, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, scale_t,
+    strip_columns, strip_height, sum_of_squares, tile_rows, write, write_line,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -62,9 +63,7 @@ cdef enum:
     SHARE = 1 << 18             # multiply-adds below which another thread is not worth waking
     TURNS = 4                   # blocks for each thread, where a run of planes could be longer
     PAGE = 64                   # scratch areas start on a cache line
-    WAYS = 1 << 10              # rows so many bytes apart meet in few sets of the cache
     MANY = 64                   # taps for which a rim of whole tiles is worth its packing
-    SHORT = 16                  # vectors of a line that is copied without a call
     QUICK_TAPS = 256            # of a kernel that a small call copies to its stack
 
 cdef extern from "Python.h":
@@ -113,16 +112,6 @@ cdef struct Job:
     # scratch memory of a thread: where its parts start, in bytes, and their rows, in elements
     Py_ssize_t step_at, tags_at, packed_at, slot_bytes, middle_at, staging_at, scratch_bytes
     Py_ssize_t phase, middle_ld, middle_size, staging_ld
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
-
-
-cdef inline Py_ssize_t packed_row(Py_ssize_t n) noexcept nogil:
-    """Elements from one packed row to the next: no power of two, or rows would contend for few ways of the cache."""
-    n = up(n, LANES)
-    return n if n * <Py_ssize_t> sizeof(elem) % WAYS else n + LANES
 
 
 # --- packing --------------------------------------------------------------------------------------------
@@ -216,17 +205,8 @@ cdef inline void copy_in(elem *to, const char *at, Py_ssize_t step, Py_ssize_t n
     elif CONVERTS:
         for j in range(n):
             to[j] = read(side_by_side + j)
-    elif n > SHORT * LANES:
-        memcpy(to, at, n * sizeof(elem))
-    elif n < LANES:
-        for j in range(opaque(n)):
-            to[j] = read(side_by_side + j)
-    else:                                           # a call would take longer
-        j = 0
-        while j < n:
-            j = min(j, n - LANES)
-            put(to + j, load(<const elem *> at + j))
-            j += LANES
+    else:
+        copy(to, <const elem *> at, n)
 
 
 cdef inline void copy_out(char *at, Py_ssize_t step, const elem *v, Py_ssize_t n, scale_t scale) noexcept nogil:
@@ -336,7 +316,7 @@ cdef void block(const Job *job, Py_ssize_t number, char *scratch) noexcept nogil
         ldx = job.xs0 // <Py_ssize_t> sizeof(elem)
     else:
         phase = job.phase if job.stride1 > 1 else up(n + (job.kw - 1) * job.dilation1, LANES)
-        ldx = packed_row(phase * job.stride1)
+        ldx = spaced(phase * job.stride1)
         for k in range(job.planes):
             tags[k] = <const char *> job                # no plane: nothing is packed yet
     staged = job.stage or columns < LANES
@@ -463,7 +443,7 @@ cdef bint lay_out(Job *job, Py_ssize_t arrays, int workers) noexcept nogil:
     job.step_at = up(job.phase * job.stride1 * sizeof(Py_ssize_t), PAGE)
     job.tags_at = job.step_at + up(max(job.planes, job.terms) * job.kh * sizeof(Py_ssize_t), PAGE)
     job.packed_at = job.tags_at + up(job.planes * sizeof(char *), PAGE)
-    job.slot_bytes = height * packed_row(job.phase * job.stride1) * item
+    job.slot_bytes = height * spaced(job.phase * job.stride1) * item
     job.middle_at = job.packed_at + job.planes * job.slot_bytes
     job.middle_size = up(height * job.middle_ld, LANES)
     job.staging_at = job.middle_at + up(job.terms * job.middle_size * item, PAGE)

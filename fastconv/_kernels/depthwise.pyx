@@ -26,7 +26,8 @@ from libc.string cimport memset
 
 from fastconv import _machine
 
-from .pictures cimport MOST_LANES, Pictures, aligned, clear, pack, pictures, unpack, up
+from .pictures cimport MOST_LANES, Pictures, clear, pack, pictures, unpack
+from .scratch cimport WAYS, aligned, up
 from .tiles cimport COLUMNS, LANES, acc_t, correlate_plane, elem, load, madd, splat, store, tap_t, vec, zero
 
 cdef extern from "simd.h" nogil:
@@ -57,7 +58,6 @@ cdef enum:
     PART = 1 << 19              # multiply-adds of a part at least
     TURNED_BYTES = 3 << 17      # of a block that is turned and its output: much of L2, so that lines are long
     L1_BYTES = 1 << 15          # that are surely there
-    WAYS = 1 << 10              # pixels so many bytes apart meet in few sets of the cache
     CHUNK = 64                  # channels that are then packed at a time
     TALL = 16                   # rows of a block of channels
     WIDE = 64                   # and columns

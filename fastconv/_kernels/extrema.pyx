@@ -25,7 +25,8 @@ from libc.stdlib cimport free, malloc
 
 from fastconv import _machine
 
-from .rows cimport HIGHEST, LANES, LINE, Plane, Span, aligned, elem, give, key, larger, span, take, up
+from .rows cimport HIGHEST, LANES, Plane, Span, elem, give, key, larger, span, take
+from .scratch cimport LINE, aligned, up
 
 cdef enum:
     MAX_BATCH = 32              # dimensions of a batch of planes

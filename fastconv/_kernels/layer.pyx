@@ -44,8 +44,9 @@ import numpy as np
 from fastconv import _machine
 
 from .pictures cimport (
-    LANES, MOST_LANES, Pictures, aligned, elem, load, pack, pack_lanes, pictures, square, store, unpack, up, vec,
+    LANES, MOST_LANES, Pictures, elem, load, pack, pack_lanes, pictures, square, store, unpack, vec,
 )
+from .scratch cimport aligned, up
 from .winograd cimport POINTS, moderate, transform_input, transform_sums, transform_weight
 
 cdef extern from "simd.h" nogil:

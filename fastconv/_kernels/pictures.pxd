@@ -6,6 +6,8 @@ are transposed in registers.
 cimport numpy as cnp
 from libc.string cimport memcpy, memset
 
+from .scratch cimport copy
+
 cdef extern from "simd.h" nogil:
     ctypedef float elem "fc_elem"
     ctypedef float vec "fc_vec"
@@ -19,7 +21,6 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     MOST_LANES = 16
-    AHEAD = 1 << 9              # elements: lines that follow one another are asked for before a new page begins
     LINE_BYTES = 64
 
 cdef struct Pictures:           # (n, channels, height, width) at any strides, in bytes
@@ -32,31 +33,6 @@ cdef inline void pictures(cnp.ndarray a, Pictures *x):
     x.at = <char *> cnp.PyArray_DATA(a)
     x.n, x.channels, x.height, x.width = a.shape[0], a.shape[1], a.shape[2], a.shape[3]
     x.sn, x.sc, x.sh, x.sw = a.strides[0], a.strides[1], a.strides[2], a.strides[3]
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
-
-
-cdef inline char *aligned(char *memory) noexcept nogil:
-    """The first full cache line: a vector that lies across two takes longer to load."""
-    return memory + (-<Py_ssize_t> memory & 63)
-
-
-cdef inline void copy(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:
-    """A line: a short one without a call, its last vector overlapping its neighbour."""
-    cdef Py_ssize_t j = 0
-    if n > 16 * LANES:
-        memcpy(to, at, n * sizeof(elem))
-    elif n < LANES:
-        for j in range(opaque(n)):
-            to[j] = at[j]
-    else:
-        while j < n:
-            j = min(j, n - LANES)
-            prefetch(at + j + AHEAD)
-            store(to + j, load(at + j))
-            j += LANES
 
 
 cdef inline void pixel(elem *to, const elem *at, Py_ssize_t n) noexcept nogil:

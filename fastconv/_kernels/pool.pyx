@@ -42,7 +42,8 @@ from libc.string cimport memcpy
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, aligned, pack_lanes, unpack, up
+from .pictures cimport Pictures, pack_lanes, unpack
+from .scratch cimport aligned, up
 from .tiles cimport LANES, elem, load, opaque, put as store, vec
 from .windows cimport OVER_NUMBER, OVER_TAPS, PLAIN, ROOT, Axis, Window, axis_of, count, place
 

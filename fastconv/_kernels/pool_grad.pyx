@@ -25,7 +25,8 @@ from libc.string cimport memcpy, memset
 
 from fastconv import _machine
 
-from .pictures cimport Pictures, aligned, pack_lanes, unpack
+from .pictures cimport Pictures, pack_lanes, unpack
+from .scratch cimport aligned
 from .tiles cimport LANES, elem, load, splat, store
 from .windows cimport OVER_NUMBER, PLAIN, Axis, Window, axis_of, count, place
 

@@ -32,9 +32,10 @@ from libc.string cimport memset
 from fastconv import _machine
 
 from .rows cimport (
-    BITS, HIGHEST, LANES, LINE, NOWHERE, Plane, Span, aligned, elem, exchange, give, key, larger, load, put, smaller,
-    source, span, store, take, up, vec, vmax, vmin,
+    BITS, HIGHEST, LANES, NOWHERE, Plane, Span, elem, exchange, give, key, larger, load, put, smaller, source, span,
+    store, take, vec, vmax, vmin,
 )
+from .scratch cimport LINE, aligned, up
 
 cdef extern from "simd.h" nogil:
     int lowest_bit "fc_lowest_bit" (uint64_t)

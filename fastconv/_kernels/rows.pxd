@@ -35,9 +35,6 @@ cdef enum:              # numbers that _plan/planes.py names
     MIRROR = 3          # c b | a b c d | c b
     NEAREST = 4         # a a | a b c d | d d
 
-cdef enum:
-    LINE = 64               # bytes: scratch areas and their rows start on a cache line
-
 cdef struct Plane:
     Py_ssize_t height, width
     Py_ssize_t xs0, xs1         # strides in bytes
@@ -46,15 +43,6 @@ cdef struct Plane:
     elem fill                   # a key
     order_t order
     bint floating
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
-
-
-cdef inline char *aligned(char *scratch) noexcept nogil:
-    """The first cache line in memory that was asked for with one more."""
-    return scratch + (-<Py_ssize_t> scratch & (LINE - 1))
 
 
 cdef inline Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept nogil:

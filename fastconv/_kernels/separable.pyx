@@ -30,6 +30,7 @@ from fastconv import _machine
 from .frame cimport Frame, Span, outside, pack, plain, row_of, span
 from .numbers cimport OWN, put, size, take
 from .passes cimport MEAN, WIDE, Pass, mean_columns, mean_row, mend, weigh
+from .scratch cimport up
 from .tiles cimport LANES, elem
 
 cdef enum:
@@ -61,10 +62,6 @@ cdef struct Job:
     Py_ssize_t step             # rows at a time
     # where the parts of a thread's scratch memory start, in bytes
     Py_ssize_t packed_at, middle_at, tails_at, line_at, scratch_bytes
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
 
 
 cdef inline Py_ssize_t reach(const Pass *p) noexcept nogil:

@@ -26,6 +26,7 @@ from fastconv import _machine
 from .boundary cimport NOWHERE, source
 from .frame cimport Frame, Span, pack, plain, row_of, span
 from .numbers cimport OWN, put
+from .scratch cimport up
 from .tiles cimport INTEGER, LANES, acc_t, elem, load, madd, mul_add, opaque, splat, store, tap_t, zero
 
 cdef enum:
@@ -71,10 +72,6 @@ cdef struct Job:
     # where the parts of a thread's scratch memory start, in bytes
     Py_ssize_t at_at, found_at, packed_at, staging_at, scratch_bytes
     Py_ssize_t slot             # elements of a packed plane's rows
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n, Py_ssize_t multiple) noexcept nogil:
-    return (n + multiple - 1) // multiple * multiple
 
 
 # --- sums -----------------------------------------------------------------------------------------------
