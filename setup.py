@@ -63,6 +63,7 @@ PAGES = {
     "polyphase": ("f32", "f64", "c64", "c128"),
     "ranks": ORDERED,
     "separable": ("f32", "f64", "u8", "u16"),
+    "spectral": ("f32", "f64"),
     "stencil": ("f32", "f64", "u8", "u16"),
 }
 

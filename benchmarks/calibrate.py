@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import random
 import subprocess
@@ -62,40 +61,33 @@ def measure() -> dict[str, tuple[float, ...]]:
 
 def _constants(dtype: str) -> tuple[float, ...]:
     import fastconv
-    from fastconv._plan import grids, method, spectral
+    from fastconv._plan import spectral
 
-    # Longer blocks than are chosen would time the system, which takes their memory back after every batch.
-    n, few, many, points = 200_000, 3, 400, 1 << 13
+    n, few, many = 200_000, 3, 400
     x, short, long = draw(n, dtype), draw(few, dtype), draw(many, dtype)
     floating = long if dtype[0] in "fc" else long.astype(float)
-    direct, out = np.empty(n, dtype), np.empty((1, n), floating.dtype)  # fresh memory would be timed, too
+    direct, out = np.empty(n, dtype), np.empty((1, n), dtype)  # fresh memory would be timed, too
     line = np.ones(31, dtype)
     image, taps2 = draw((512, 512), dtype), draw((31, 31), dtype)
-    kernel = taps2.astype(floating.dtype)
     product7, product31 = (np.outer(draw(k, dtype) + line[:k], line[:k]) for k in (7, 31))
     image_out = np.empty_like(image)
-    plane, tile = np.empty(image.shape, floating.dtype), method.Way("fft", points=(256, 256))
-    windows = grids.Windows((-15, -15), (1, 1), (1, 1), "fill", np.zeros(1, floating.dtype))
-    at_few, at_many, direct2, axes7, axes31, fft, fft2 = quartile_ns(
+    blocks = spectral.tiles(floating.dtype, (many,), (n,), (n + many - 1,))
+    at_few, at_many, direct2, axes7, axes31, fft = quartile_ns(
         lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve2d(image, taps2, "same", method="direct", workers=1, out=image_out),
         lambda: fastconv.convolve2d(image, product7, "same", method="separable", workers=1, out=image_out),
         lambda: fastconv.convolve2d(image, product31, "same", method="separable", workers=1, out=image_out),
-        lambda: spectral.lines(x[None], floating, -many // 2, out, points, 1),
-        lambda: grids.by_fft(image, kernel, plane, windows, tile, 1),
+        lambda: spectral.correlate(x[None], floating, (-many // 2,), "fill", 0, out, blocks, 1),
     )
     mac = (at_many - at_few) / n / (many - few)
-    blocks = math.ceil(n / (points - many + 1))
-    tiles = math.ceil(512 / (256 - 30)) ** 2
     sample = max(at_few / n - few * mac, 0.0)
     return (
         mac,
-        max(direct2 / image.size - sample, 0.0) / kernel.size,
+        max(direct2 / image.size - sample, 0.0) / taps2.size,
         (axes31 - axes7) / image.size / (2 * 31 - 2 * 7),
         sample,
-        fft / (blocks * points * math.log2(points)),
-        fft2 / (tiles * 256**2 * 16),
+        fft / blocks.work,
     )
 
 

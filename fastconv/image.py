@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from . import _runtime
 from ._plan import grids, rank
 from ._plan import method as costs
-from ._plan.dtypes import correlate_kernel, native, output, takes
+from ._plan.dtypes import BOUNDARIES, correlate_kernel, native, output, takes
 from ._plan.neighbourhood import MODES
 
 __all__ = ["filter2d", "sep_filter2d"]
@@ -243,8 +243,8 @@ def _filter(
 
     way = "direct"
     if kernel is not None:
-        ways = costs.grid_ways(name, kernel, grey, grey, [0, 1], False)
-        way, factors, *_ = next(way for way in ways if name != "u16" or way.name != "fft")
+        grid = costs.Grid(name, grey, start, grey, (0, 1), False, name != "u16")
+        way, factors, *_ = costs.grid_way(grid, kernel)
         terms = None if factors is None else (factors[0], factors[1])
     if name == "u16":
         kernel = kernel if kernel is None else np.ascontiguousarray(kernel, np.uint16)
@@ -264,7 +264,7 @@ def _filter(
         else:
             x_planes, to_planes = _channels(x, axis), _channels(to, axis)
         correlate_kernel(pixels or name).correlate(
-            x_planes, to_planes, kernel, *(terms or (None, None)), fill, grids.BOUNDARIES[boundary],
+            x_planes, to_planes, kernel, *(terms or (None, None)), fill, BOUNDARIES[boundary],
             (start[0], start[1] * group), (1, 1), (1, group), group, threads, shift, low,
         )  # fmt: skip
     if to is not y:

@@ -521,13 +521,11 @@ def choose_conv_method(in1: Any, in2: Any, mode: str = "full", measure: bool = F
     if name is None or dtype == np.bool_ or in1.ndim != in2.ndim or in1.ndim == 0 or in1.size == 0 or in2.size == 0:
         return "direct"
     x, taps = (in1, in2) if in1.size >= in2.size else (in2, in1)
-    _, count = _windows(mode, in1, in2, range(in1.ndim))
-    if x.ndim == 1:
-        points = costs.line_points(name, len(x), len(taps), count[0], 1)
-    else:
-        cost, way = costs.fft_way(name, taps, x.shape, tuple(count), list(range(x.ndim)), True)
-        points = math.prod(way.points) if cost < costs.direct(name, taps.shape, math.prod(count)) else 0
-    return "direct" if points == 0 or costs.why_not_fft(x, taps, points) else "fft"
+    start, count = _windows(mode, in1, in2, range(in1.ndim))
+    grid = costs.Grid(name, x.shape, tuple(start), tuple(count), tuple(range(x.ndim)), True)
+    cost, way = costs.fft_way(grid, taps)
+    tiles = way.tiles if cost < costs.direct(name, taps.shape, math.prod(count)) else None
+    return "direct" if tiles is None or costs.why_not_fft(x, taps, tiles.points) else "fft"
 
 
 def _seconds(in1: np.ndarray, in2: np.ndarray, mode: str, method: str) -> float:

@@ -42,7 +42,7 @@ from fastconv import _machine
 from .scratch cimport copy, spaced, up
 from .tiles cimport (
     COLUMNS, CONVERTS, INTEGER, LANES, all_finite, correlate_plane, elem, elem_in, elem_out, read, scale_t,
-    strip_columns, strip_height, sum_of_squares, tile_rows, write, write_line,
+    strip_columns, strip_height, tile_rows, write, write_line,
 )
 
 cdef enum:              # numbers that _plan/grids.py names
@@ -472,11 +472,6 @@ cdef void run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, ch
     else:
         for i in prange(first, last, num_threads=workers, schedule="dynamic", chunksize=chunk):
             block(job, i, scratch + threadid() * job.scratch_bytes)
-
-
-def power(cnp.ndarray x not None):
-    """The sum of the squares of all numbers, of an aligned, native array without gaps."""
-    return sum_of_squares(<const elem *> cnp.PyArray_DATA(x), x.size)
 
 
 def correlate(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray kernel, cnp.ndarray columns,

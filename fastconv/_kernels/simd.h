@@ -382,6 +382,29 @@ FC_INLINE fc_vec fc_every_second(fc_vec a, fc_vec b, const int first)
 #endif
 }
 
+/* Two vectors, in whose lanes with this bit set that of the other, `step` lanes off, has changed places: the first of
+ * them, or the second. So for every bit, and lines and columns of a square of vectors have changed places. */
+FC_INLINE fc_vec fc_swap(fc_vec a, fc_vec b, const int step, const int second)
+{
+#if !FC_VECTOR
+    (void) step;
+    return second ? b : a;
+#else
+    enum { n = FC_LANES };
+#ifdef __clang__
+    fc_vec v = a;
+    for (int i = 0; i < n; i++)
+        v[i] = i & step ? b[second ? i : i ^ step] : a[second ? i ^ step : i];
+    return v;
+#else
+    fc_mask m = {0};
+    for (int i = 0; i < n; i++)
+        m[i] = i & step ? n + (second ? i : i ^ step) : second ? i ^ step : i;
+    return __builtin_shuffle(a, b, m);
+#endif
+#endif
+}
+
 /* The last element of a, and all of b but its last. */
 FC_INLINE fc_vec fc_one_later(fc_vec a, fc_vec b)
 {
@@ -677,6 +700,17 @@ FC_INLINE int fc_any_doubt(const fc_elem *v, const int n, fc_real doubt)
         any = off <= doubt && off >= -doubt && whole != 0;
     }
     return any;
+}
+
+/* The nearest whole number, half to even, of one whose magnitude is below 2^51. */
+FC_INLINE int64_t fc_nearest(double v)
+{
+    const double big = 6755399441055744.0;      /* 3 * 2^51: sums with it have no fraction */
+    int64_t sum, offset;
+    v += big;
+    memcpy(&sum, &v, sizeof sum);
+    memcpy(&offset, &big, sizeof offset);
+    return sum - offset;
 }
 
 /* A number cut off to 64 bits; one below 0 wraps. */

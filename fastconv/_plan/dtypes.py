@@ -13,6 +13,13 @@ _KERNELS = {
     **{f"{kind}{size}": f"u{8 * size}" for kind in "iu" for size in (1, 2, 4, 8)},
 }  # fmt: skip
 
+# Numbers in memory, as the kernels name their types (_kernels/numbers.pxd); 0 is a kernel's own.
+CODES = {np.dtype(f"{kind}{size}"): code for code, (kind, size) in enumerate(
+    [*((kind, size) for size in (1, 2, 4, 8) for kind in "ui"), ("f", 4), ("f", 8)], 1
+)}  # fmt: skip
+
+BOUNDARIES = {"fill": 0, "wrap": 1, "symm": 2, "mirror": 3, "nearest": 4}  # as _kernels/boundary.pxd names them
+
 
 def kernel_name(dtype: np.dtype) -> str | None:
     """The element type that sums this dtype as it is, or None where only the reference does."""

@@ -10,11 +10,9 @@ import numpy as np
 from .. import _reference, _runtime
 from . import method as costs
 from . import rank, spectral
-from .dtypes import correlate_kernel, kernel_name, native, output, takes, working
+from .dtypes import BOUNDARIES, correlate_kernel, kernel_name, native, output, takes, working
 
 METHODS = ("auto", "direct", "separable", "fft")
-
-BOUNDARIES = {"fill": 0, "wrap": 1, "symm": 2, "mirror": 3, "nearest": 4}  # as in _kernels/correlate.pyx
 
 _PACKED_BYTES = 1 << 26  # of input that one block may pack
 _INTERLEAVE = 32  # numbers beside each other below which they are the channels of one row
@@ -33,11 +31,6 @@ class Windows(NamedTuple):
     @property
     def dense(self) -> bool:
         return set(self.stride) | set(self.dilation) == {1}
-
-    @property
-    def zero(self) -> bool:
-        """Whether nothing but zeros lies outside."""
-        return self.boundary == "fill" and not self.fill.any()
 
 
 def correlate(
@@ -88,8 +81,11 @@ def correlate(
     windows = Windows(tuple(start), tuple(stride), tuple(dilation), boundary, fill)
     way = _way(x, kernel, y.shape, windows, name, method)
     to = y if takes(y, x, kernel) else np.empty(y.shape, dtype)
-    if way.name == "fft":
-        by_fft(x, kernel, to, windows, way, threads)
+    done = way.tiles is not None and by_fft(x, kernel, to, windows, way.tiles, threads)
+    if way.tiles is not None and not done:  # the numbers were not for it
+        way = _way(x, kernel, y.shape, windows, name, method, False)
+    if done:
+        pass
     elif way.factors is not None:
         by_axes(x, kernel, way.factors, to, windows, name, threads)
     else:
@@ -165,9 +161,10 @@ def _moving(n: tuple[int, ...], taps: Sequence[int], count: tuple[int, ...], win
 
 
 def _way(
-    x: np.ndarray, kernel: np.ndarray, count: tuple[int, ...], windows: Windows, name: str, method: str
-) -> costs.Way:
-    """The way to go."""
+    x: np.ndarray, kernel: np.ndarray, count: tuple[int, ...], windows: Windows, name: str, method: str,
+    fft: bool = True,
+) -> costs.Way:  # fmt: skip
+    """The way to go; by a transform if one may be."""
     if method == "direct":
         return costs.DIRECT
     if method == "auto" and (max(windows.stride) > 1 or costs.is_small(name, kernel.shape, count)):
@@ -186,17 +183,15 @@ def _way(
             needs = "an outer product" if most == 1 else f"a sum of at most {most} outer products, as accurate as it is"
             raise ValueError(f"method 'separable' needs a kernel that is {needs}{_rank(kernel)}; use method='auto'")
         return costs.Way(method, factors)
-    if method == "fft":
-        ways = [costs.fft_way(name, kernel, x.shape, count, axes, windows.zero)[1]]
-    else:
-        ways = costs.grid_ways(name, kernel, x.shape, count, axes, windows.zero)
-    for way in ways:
-        why = _why_not_fft(x, kernel, way, windows) if way.name == "fft" else ""
-        if not why:
-            return way
-        if method == "fft":
-            raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
-    return costs.DIRECT
+    zero = windows.boundary == "fill" and not windows.fill[0]
+    grid = costs.Grid(name, x.shape, windows.start, count, tuple(axes), zero, fft and windows.dense)
+    if method == "auto":
+        return costs.grid_way(grid, kernel)  # what the numbers are shows in the transform
+    way = costs.fft_way(grid, kernel)[1]
+    why = _why_not_fft(x, kernel, way, windows)
+    if why:
+        raise ValueError(f"method 'fft' cannot be used: {why}; use method='direct' or 'auto'")
+    return way
 
 
 def _rank(kernel: np.ndarray) -> str:
@@ -212,7 +207,7 @@ def _why_not_fft(x: np.ndarray, kernel: np.ndarray, way: costs.Way, windows: Win
     if not windows.dense:
         return f"it needs stride and dilation 1, not {windows.stride} and {windows.dilation}"
     outside = windows.fill[0] if windows.boundary == "fill" else 0
-    return costs.why_not_fft(x, kernel, math.prod(way.points), outside)
+    return costs.why_not_fft(x, kernel, way.tiles.points if way.tiles else 1, outside)
 
 
 # --- direct sums ----------------------------------------------------------------------------------------
@@ -308,7 +303,8 @@ def by_axes(
             line = taps[here[0]].reshape([-1 if a in here else 1 for a in arranged.axes])
             arranged.run(line, None, windows, name, threads)
         for a in here:
-            windows = windows._replace(fill=windows.fill * taps[a].sum(dtype=x.dtype))
+            with np.errstate(over="ignore", invalid="ignore"):  # as the sums inside overflow
+                windows = windows._replace(fill=windows.fill * taps[a].sum(dtype=x.dtype))
         x, left = to, left[: -len(here)]
 
 
@@ -316,44 +312,17 @@ def by_axes(
 
 
 def by_fft(
-    x: np.ndarray, kernel: np.ndarray, out: np.ndarray, windows: Windows, way: costs.Way, threads: int
-) -> None:
-    """The dense sums by transforms   IN x, kernel, finite   OUT out."""
-    if kernel.dtype.kind not in "fc":
-        kernel = kernel.astype(np.float64)
+    x: np.ndarray, kernel: np.ndarray, out: np.ndarray, windows: Windows, tiles: spectral.Tiles, threads: int
+) -> bool:
+    """The dense sums by transforms; False where a number is not finite, or too large   IN x, kernel   OUT out."""
     axes = _moving(x.shape, kernel.shape, out.shape, windows) or [x.ndim - 1]
     order = [*(a for a in range(x.ndim) if a not in axes), *axes]
-    start, points = (tuple(numbers[a] for a in axes) for numbers in (windows.start, way.points))
-    kernel = kernel.transpose(order).reshape([kernel.shape[a] for a in axes])
-    x, out = (y.transpose(order)[None] for y in (x, out))  # of a batch of one at the least
-    for at in np.ndindex(x.shape[: -len(axes) - 1]):
-        if len(axes) == 1 and windows.zero:
-            spectral.lines(x[at], kernel, start[0], out[at], points[0], threads)
-        elif way.whole:
-            spectral.whole(x[at], kernel[None], start, out[at], points, threads)
-        else:
-            spectral.tiles(_stretches(x[at], start, windows), kernel, out[at], points, threads)
-
-
-def _stretches(x: np.ndarray, start: tuple[int, ...], windows: Windows) -> spectral.Stretches:
-    """Gives the input of outputs first, ..., with the boundary where they reach over the rim."""
-
-    def stretch(arrays: slice, first: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
-        found = x[arrays]
-        low = [s + f for s, f in zip(start, first, strict=True)]
-        for axis, (i, m) in enumerate(zip(low, size, strict=True), 1):
-            n = x.shape[axis]
-            if i >= 0 and i + m <= n:
-                found = found[(slice(None),) * axis + (slice(i, i + m),)]
-            elif windows.boundary != "fill":
-                found = found.take(_reference.source(np.arange(i, i + m), n, windows.boundary), axis)
-            else:
-                shape = list(found.shape)
-                shape[axis] = m
-                inside = (slice(None),) * axis + (slice(max(-i, 0), max(n - i, 0)),)
-                framed = np.full(shape, windows.fill[0], x.dtype)
-                framed[inside] = found[(slice(None),) * axis + (slice(max(i, 0), max(i + m, 0)),)]
-                found = framed
-        return found
-
-    return stretch
+    taps = kernel.transpose(order).reshape([kernel.shape[a] for a in axes])
+    taps = taps.astype(costs.transformed(taps.dtype), copy=False)
+    start, fill = [windows.start[a] for a in axes], windows.fill[0]
+    squares = spectral.correlate(
+        x.transpose(order), taps, start, windows.boundary, fill, out.transpose(order), tiles, threads
+    )
+    if costs.are_small(squares, x.dtype, taps.size, tiles.points):
+        return True
+    return not costs.why_not_fft(x, kernel, tiles.points, fill if windows.boundary == "fill" else 0)

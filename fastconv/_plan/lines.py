@@ -1,6 +1,8 @@
 """One-dimensional work: each line of an N-D array along an axis, with one set of taps."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import _reference, _runtime
@@ -46,12 +48,10 @@ def correlate(
         lined = _reference.correlate1d(np.moveaxis(x.astype(dtype), axis, -1), taps.astype(dtype), start, count)
         y[...] = np.moveaxis(lined, -1, axis)
         return y
-    points = _points(x, taps, name, x.shape[axis], count, y.size // count, method)
+    blocks = _blocks(x, taps, axis, start, name, work, y.shape, method)
     x, taps = native(x, work), native(taps, work)
     to = y if work == dtype and takes(y, x, taps) else np.empty(y.shape, work)
-    if points:
-        _by_fft(x, taps, axis, start, to, points, threads)
-    else:
+    if blocks is None or not _by_fft(x, taps, axis, start, to, blocks, threads):
         _direct(x, np.ascontiguousarray(taps), axis, start, to, name, threads)
     if to is not y:
         with np.errstate(over="ignore"):
@@ -59,37 +59,40 @@ def correlate(
     return y
 
 
-def _points(
-    x: np.ndarray, taps: np.ndarray, name: str, n: int, count: int, lines: int, method: str
-) -> int:
-    """Points of the FFT's blocks; 0 for direct sums."""
+def _blocks(
+    x: np.ndarray, taps: np.ndarray, axis: int, start: int, name: str, work: np.dtype, shape: tuple[int, ...],
+    method: str,
+) -> spectral.Tiles | None:
+    """The blocks of a transform; None for direct sums."""
     if method == "direct":
-        return 0
-    if method == "auto":
-        points = costs.line_points(name, n, len(taps), count, lines)
-    elif method == "overlap-save":
-        points = spectral.block_size(len(taps), count, costs.LONGEST_BLOCK)
-    else:
-        points = spectral.good_size(n + len(taps) - 1)
-    if not points:
-        return 0
-    why = costs.why_not_fft(x, taps, points)
-    if why and method != "auto":
+        return None
+    if method == "auto" and costs.direct(name, taps.shape, math.prod(shape)) < costs.FFT_CALLS:
+        return None
+    beside = shape[-1:] if axis < x.ndim - 1 else ()  # another axis is a column of taps, over a plane
+    whole = spectral.whole_sides(x.shape[axis : axis + 1], taps.shape, (start,), shape[axis : axis + 1], True)
+    kernel, count, whole = (*taps.shape, *(1 for _ in beside)), (shape[axis], *beside), (*whole, *beside)
+    if method == "auto":  # what the numbers are shows in the transform
+        return costs.line_tiles(name, kernel, count, whole, math.prod(shape) // math.prod(count))
+    blocks = spectral.tiles(costs.transformed(work), kernel, count, whole, method == "fft")
+    why = costs.why_not_fft(x, taps, blocks.points)
+    if why:
         raise ValueError(f"method {method!r} cannot be used: {why}; use method='direct' or 'auto'")
-    return 0 if why else points
+    return blocks
 
 
 def _by_fft(
-    x: np.ndarray, taps: np.ndarray, axis: int, start: int, out: np.ndarray, points: int, threads: int
-) -> None:
-    if taps.dtype.kind not in "fc":
-        taps = taps.astype(np.float64)
-    if x.ndim == 1:
-        spectral.lines(x[None], taps, start, out[None], points, threads)
-        return
-    x, out = np.moveaxis(x, axis, -1), np.moveaxis(out, axis, -1)
-    for at in np.ndindex(x.shape[:-2]):
-        spectral.lines(x[at], taps, start, out[at], points, threads)
+    x: np.ndarray, taps: np.ndarray, axis: int, start: int, out: np.ndarray, blocks: spectral.Tiles, threads: int
+) -> bool:
+    """False where a number is not finite, or too large: what is in `out` does not count."""
+    kernel, begin = taps, [start]
+    if axis < x.ndim - 1:
+        x, out = np.moveaxis(x, axis, -2), np.moveaxis(out, axis, -2)
+        kernel, begin = taps[:, None], [start, 0]
+    kernel = kernel.astype(costs.transformed(kernel.dtype), copy=False)
+    squares = spectral.correlate(x, kernel, begin, "fill", 0, out, blocks, threads)
+    if costs.are_small(squares, taps.dtype, len(taps), blocks.points):
+        return True
+    return not costs.why_not_fft(x, taps, blocks.points)
 
 
 def _direct(

@@ -2,7 +2,7 @@
 
     direct       outputs * (taps * mac + sample)            (of a kernel of several rows: mac2)
     separable    outputs * (terms * (taps of its factors * axis + sample / 2) + sample) + AXES_CALLS
-    FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product; tiles: fft2)
+    FFT          blocks * N log2(N) * fft + FFT_CALLS       (both transforms and the product)
 
 The constants are measured for each instruction set and element type by ``benchmarks/calibrate.py``, which
 writes them to ``_plan/calibration.py``. The number of threads stays out of it, or it would change results; but
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,19 +21,17 @@ import numpy as np
 from .. import _runtime
 from . import rank, spectral
 from .calibration import CONSTANTS
-from .dtypes import correlate_kernel, kernel_name
 
-LONGEST_BLOCK = 1 << 15  # points of an overlap-save block
-FFT_CALLS = 1e5  # what transforms take to be called and direct sums do not
-LOOK = 1.5e5  # direct sums below which looking for factors costs more than it saves
-TILE_BYTES = 1 << 19  # of a tile: with its transform it stays about L2
-DEARER = 1.25  # transforms of lines, than measured on one thread: what they are beside sums on two
-DEARER2 = 1.4  # of grids, whose tiles are few
+FFT_CALLS = 8e3  # what transforms take to be called and direct sums do not
+SMALL = 4e4  # direct sums of a grid that are done before anything else has been thought of
+LOOK = 1e5  # what it must take at least, where looking for factors is to cost no more than it saves
+DEARER = 1.15  # transforms, than measured on one thread: what they are beside sums on two
 DEARER_AXES = 1.25  # passes along axes, likewise
 AXES_CALLS = 5e4  # what finding the factors, and calling for their passes, takes
 REMEMBERED = 256  # kernels whose ways are kept
 REMEMBERED_BYTES = 1 << 13  # of one at most
-TILE_CALLS = 1500  # what calls for a tile cost, on each side, in units of N log2(N)
+_DTYPES = {"f32": np.dtype("f4"), "c64": np.dtype("c8"), "c128": np.dtype("c16"), **dict.fromkeys(
+    ("f64", "u8", "u16", "u32", "u64"), np.dtype("f8"))}  # of transforms
 
 
 class Costs(NamedTuple):
@@ -42,32 +41,29 @@ class Costs(NamedTuple):
     mac2: float  # of a kernel of many rows
     axis: float  # of a separable one
     sample: float  # an output, whatever the kernel
-    fft: float  # a point of a block, for each log2(points): both transforms and the product
-    fft2: float  # the same of a tile
+    fft: float  # a number of a block, for each log2 of how many there are: both transforms and the product
 
 
+@functools.cache
 def costs(name: str) -> Costs:
     return Costs._make(CONSTANTS[_runtime.ISA][name])
 
 
+def transformed(dtype: np.dtype) -> np.dtype:
+    """The dtype that transforms numbers of one."""
+    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+
+
 @functools.lru_cache(1024)
-def line_points(name: str, n: int, taps: int, count: int, lines: int) -> int:
-    """Points of the FFTs that beat direct sums, or 0 where none do."""
-    cost = costs(name)
-    plain = direct(name, (taps,), lines * count)
+def line_tiles(
+    name: str, kernel: tuple[int, ...], count: tuple[int, ...], whole: tuple[int, ...], lines: int
+) -> spectral.Tiles | None:
+    """The blocks of the transforms that beat direct sums, or None where none do."""
+    plain = direct(name, kernel, lines * math.prod(count))
     if plain < FFT_CALLS:
-        return 0
-    whole, blocks = spectral.good_size(n + taps - 1), spectral.block_size(taps, count, LONGEST_BLOCK)
-    least, points = min((_fft_work(points, n, taps, count), points) for points in (whole, blocks))
-    return points if lines * least * cost.fft * DEARER + FFT_CALLS < plain else 0
-
-
-def _fft_work(points: int, n: int, taps: int, count: int) -> float:
-    """Points times their logarithm, of all the blocks that a line needs."""
-    blocks = 1 if points >= n + taps - 1 else math.ceil(count / (points - taps + 1))
-    if points > LONGEST_BLOCK:
-        blocks *= 2  # out of cache
-    return blocks * points * math.log2(points)
+        return None
+    blocks = spectral.tiles(_DTYPES[name], kernel, count, whole)
+    return blocks if lines * blocks.work * costs(name).fft * DEARER + FFT_CALLS < plain else None
 
 
 class Way(NamedTuple):
@@ -75,8 +71,7 @@ class Way(NamedTuple):
 
     name: str  # 'direct', 'separable' or 'fft'
     factors: rank.Factors | None = None  # of a separable kernel, or of the terms of one
-    points: tuple[int, ...] = ()  # of a transform along each axis, 1 where there is none
-    whole: bool = False  # one transform of everything, or tiles
+    tiles: spectral.Tiles | None = None  # of transforms
 
 
 DIRECT = Way("direct")
@@ -99,86 +94,91 @@ def separable(name: str, kernel: tuple[int, ...], outputs: int, terms: int) -> f
 
 def is_small(name: str, kernel: tuple[int, ...], count: tuple[int, ...]) -> bool:
     """Whether plain sums are done before anything else has been thought of."""
-    return direct(name, kernel, math.prod(count)) < LOOK
+    return direct(name, kernel, math.prod(count)) < SMALL
 
 
-def grid_ways(
-    name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
-) -> list[Way]:
-    """The ways to correlate a dense grid along these axes, from the least cost on; 'direct' is among them."""
-    if is_small(name, kernel.shape, count):
-        return [DIRECT]
+class Grid(NamedTuple):
+    """A dense grid, all that the choice of a way asks of it but its kernel."""
+
+    name: str  # of the element type
+    n: tuple[int, ...]
+    start: tuple[int, ...]
+    outputs: tuple[int, ...]
+    axes: tuple[int, ...]  # along which the kernel moves
+    zero: bool  # nothing but zeros lies outside
+    fft: bool = True  # transforms are possible
+
+
+def grid_way(grid: Grid, kernel: np.ndarray) -> Way:
+    """The way of least cost."""
+    if is_small(grid.name, kernel.shape, grid.outputs):
+        return DIRECT
     if kernel.nbytes > REMEMBERED_BYTES:
-        return _grid_ways(name, kernel, n, count, axes, zero)
-    return _remembered(name, kernel.dtype, kernel.shape, kernel.tobytes(), n, count, tuple(axes), zero)
+        return _grid_way(grid, kernel)
+    return _remembered(grid, kernel.dtype, kernel.shape, kernel.tobytes())
 
 
 @functools.lru_cache(REMEMBERED)
-def _remembered(
-    name: str, dtype: np.dtype, shape: tuple[int, ...], taps: bytes, n: tuple[int, ...], count: tuple[int, ...],
-    axes: tuple[int, ...], zero: bool,
-) -> list[Way]:  # fmt: skip
-    """`_grid_ways` of a kernel that may well come again: between sums that fill the caches it takes 40 microseconds."""
-    return _grid_ways(name, np.frombuffer(taps, dtype).reshape(shape), n, count, list(axes), zero)
+def _remembered(grid: Grid, dtype: np.dtype, shape: tuple[int, ...], taps: bytes) -> Way:
+    """`_grid_way` of a kernel that may well come again: between sums that fill the caches it takes 40 microseconds."""
+    return _grid_way(grid, np.frombuffer(taps, dtype).reshape(shape))
 
 
-def _grid_ways(
-    name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
-) -> list[Way]:
-    outputs = math.prod(count)
-    ways = [(direct(name, kernel.shape, outputs), DIRECT), fft_way(name, kernel, n, count, axes, zero)]
-    if sum(k > 1 for k in kernel.shape) > 1:
+def _grid_way(grid: Grid, kernel: np.ndarray) -> Way:
+    outputs = math.prod(grid.outputs)
+    ways = [(direct(grid.name, kernel.shape, outputs), DIRECT)]
+    if grid.fft:
+        ways.append(fft_way(grid, kernel))
+    least = min(cost for cost, _ in ways)
+    if sum(k > 1 for k in kernel.shape) > 1 and least > LOOK:
         most = 1
-        if takes_terms(kernel, axes):
-            least = min(cost for cost, _ in ways) - LOOK
-            while separable(name, kernel.shape, outputs, most + 1) < least:
+        if takes_terms(kernel, grid.axes):
+            while separable(grid.name, kernel.shape, outputs, most + 1) < least - LOOK:
                 most += 1
         factors = rank.axis_factors(kernel, most)
         if factors is not None:
             terms = len(next(iter(factors.values())))
-            ways.append((separable(name, kernel.shape, outputs, terms), Way("separable", factors)))
-    return [way for _, way in sorted(ways, key=lambda way: way[0])]
+            ways.append((separable(grid.name, kernel.shape, outputs, terms), Way("separable", factors)))
+    return min(ways, key=lambda way: way[0])[1]
 
 
-def takes_terms(kernel: np.ndarray, axes: list[int]) -> bool:
+def takes_terms(kernel: np.ndarray, axes: Sequence[int]) -> bool:
     """Whether a kernel moving along these axes may go by several terms, which are summed in planes alone."""
-    return axes == [kernel.ndim - 2, kernel.ndim - 1]
+    return list(axes) == [kernel.ndim - 2, kernel.ndim - 1]
 
 
-def fft_way(
-    name: str, kernel: np.ndarray, n: tuple[int, ...], count: tuple[int, ...], axes: list[int], zero: bool
-) -> tuple[float, Way]:
-    """The cost of the transforms that cost least, and these: in tiles, or whole where it is zero outside."""
-    cost = costs(name).fft2 * DEARER2
-    itemsize = kernel.itemsize if kernel.dtype.kind in "fc" else 8
-    axes = axes or [kernel.ndim - 1]
-    side = round((TILE_BYTES / itemsize) ** (1 / len(axes)))
-    tile, all_of_it = [1] * kernel.ndim, [1] * kernel.ndim
-    for a in axes:
-        k = kernel.shape[a]
-        tile[a] = spectral.block_size(k, count[a], max(side, 4 * k), TILE_CALLS)
-        all_of_it[a] = spectral.good_size(n[a] + k - 1)
-    tiles = math.prod(math.ceil(m / (t - k + 1)) for m, t, k in zip(count, tile, kernel.shape, strict=True))
-    ways = [((tiles + 0.5) * _grid_work(tile, itemsize) * cost + FFT_CALLS, Way("fft", points=tuple(tile)))]
-    if zero and all(kernel.shape[a] > 1 for a in axes):
-        arrays = math.prod(m for a, m in enumerate(count) if a not in axes)
-        work = (arrays + 0.5) * _grid_work(all_of_it, itemsize)
-        ways.append((work * cost + FFT_CALLS, Way("fft", points=tuple(all_of_it), whole=True)))
-    return min(ways, key=lambda way: way[0])
+def fft_way(grid: Grid, kernel: np.ndarray) -> tuple[float, Way]:
+    """The cost of transforms, and their tiles."""
+    axes = grid.axes or (kernel.ndim - 1,)
+    whole = spectral.whole_sides(grid.n, kernel.shape, grid.start, grid.outputs, grid.zero and len(axes) < 3)
+    sizes = (tuple(numbers[a] for a in axes) for numbers in (kernel.shape, grid.outputs, whole))
+    tiles = spectral.tiles(_DTYPES[grid.name], *sizes)
+    arrays = math.prod(m for a, m in enumerate(grid.outputs) if a not in axes)
+    return arrays * tiles.work * costs(grid.name).fft * DEARER + FFT_CALLS, Way("fft", tiles=tiles)
 
 
-def _grid_work(points: list[int], itemsize: int) -> float:
-    """Points of a transform times their logarithm; out of cache they count twice."""
-    n = math.prod(points)
-    return n * math.log2(n + 1) * (2 if n * itemsize > 4 * TILE_BYTES else 1)
+def are_small(squares: float, dtype: np.dtype, taps: int, points: int) -> bool:
+    """Whether numbers whose squares, times those of the taps, are so many never overflow; or their sums are exact."""
+    n = 2 * points
+    if dtype.kind not in "fc":
+        return _exact(math.sqrt(squares), n)
+    limit: float = float(np.finfo(dtype).max) / 64  # no sum in the transform is larger than its root
+    return squares * float(n * taps) ** 2 < limit
+
+
+def _exact(norms: float, n: int) -> bool:
+    """Whether integers with this product of norms go through a transform of n numbers and can be rounded to the sums.
+
+    The FFT's error in float64 must stay below a quarter.
+    """
+    return norms * math.log2(n + 1) * 4 * 2.0**-52 < 0.25
 
 
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
-    """What in the numbers speaks against transforms of so many points; nothing if ''."""
-    if x.dtype == taps.dtype and x.dtype.char in "fdFD" and _plain(x):
-        power = _power(x) * _power(taps) * float(points * taps.size) ** 2
-        if power < float(np.finfo(x.dtype).max) / 64 and not fill:
-            return ""  # one look at the numbers: no sum in the transform is larger than the root of this
+    """What in the numbers speaks against a ring of so many points; nothing if ''."""
+    plain = x.dtype == taps.dtype and x.dtype.char in "fdFD" and _plain(x) and not fill
+    if plain and are_small(_squares(x) * _squares(taps), x.dtype, taps.size, points):
+        return ""  # one look at the numbers
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
     reach = largest * _largest(taps)
     if x.dtype.kind in "fc" or taps.dtype.kind in "fc":
@@ -186,10 +186,9 @@ def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> 
         limit = float(np.finfo(np.float32 if dtype == np.float16 else dtype).max)
         if not math.isfinite(reach):
             return "the input is not finite, and a transform would spread that"
-        if not reach * points * taps.size < limit / 8:
+        if not reach * 2 * points * taps.size < limit / 8:
             return f"the transform of numbers this large overflows {dtype}"
-    elif not reach * math.sqrt(min(points, x.size) * taps.size) * math.log2(points + 1) * 4 * 2.0**-52 < 0.25:
-        # the FFT's error in float64 must stay below a quarter, so that rounding finds the whole number
+    elif not _exact(reach * math.sqrt(min(2 * points, x.size) * taps.size), 2 * points):
         return "these integers are too large for a transform to give exact sums"
     return ""
 
@@ -198,13 +197,13 @@ def _plain(x: np.ndarray) -> bool:
     return x.flags.forc and x.flags.aligned and x.dtype.isnative
 
 
-def _power(x: np.ndarray) -> float:
-    """The sum of the squares. Not by BLAS: its threads go on spinning where the work's own should run."""
+def _squares(x: np.ndarray) -> float:
+    """Their sum. Not by BLAS: its threads go on spinning where the work's own should run."""
     if not _plain(x):
         x = np.flip(x)  # taps are turned round where a convolution is meant
     x = x if _plain(x) else np.array(x)
-    power: float = correlate_kernel(str(kernel_name(x.dtype))).power(x)
-    return power
+    squares: float = _runtime.kernel("f32" if x.real.itemsize == 4 else "f64", "spectral").squares(x)
+    return squares
 
 
 def _largest(x: np.ndarray) -> float:

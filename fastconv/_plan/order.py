@@ -10,8 +10,7 @@ import numpy as np
 
 from .. import _runtime
 from . import network
-from .dtypes import native, takes
-from .grids import BOUNDARIES
+from .dtypes import BOUNDARIES, native, takes
 from .neighbourhood import check_real, fill, store
 
 _SWEPT_BYTES = 1 << 22  # of rows that a sweep along both axes of a plane may hold

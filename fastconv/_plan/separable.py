@@ -14,14 +14,10 @@ import numpy as np
 
 from .. import _runtime
 from .._reference.separable import cut_off, mean
-from .dtypes import native, takes
-from .grids import BOUNDARIES
+from .dtypes import BOUNDARIES, CODES, native, takes
 
-# numbers of _kernels/passes.pxd and numbers.pxd
+# numbers of _kernels/passes.pxd
 _FREE, _EVEN, _ODD, _MEAN = range(4)
-_CODES = {np.dtype(f"{kind}{size}"): code for code, (kind, size) in enumerate(
-    [*((kind, size) for size in (1, 2, 4, 8) for kind in "ui"), ("f", 4), ("f", 8)], 1
-)}  # fmt: skip
 
 MODULES: dict[str, np.dtype] = {
     "f32": np.dtype("f4"), "f64": np.dtype("f8"), "u8": np.dtype("u1"), "u16": np.dtype("u2"),
@@ -262,14 +258,14 @@ def _sweep(down: Pass | None, along: Pass | None, x: np.dtype, y: np.dtype, fill
 
 def supported(*dtypes: np.dtype) -> None:
     for dtype in dtypes:
-        if dtype.newbyteorder("=") not in _CODES and dtype.kind != "b":
+        if dtype.newbyteorder("=") not in CODES and dtype.kind != "b":
             raise RuntimeError(f"array type {dtype} not supported; use bool, integers, float32 or float64")
 
 
 def code(dtype: np.dtype, module: str) -> int:
     """What the kernel calls a dtype; 0 is its own, which in whole numbers is the unsigned and the signed one."""
     own = MODULES[module]
-    return 0 if dtype == own or (own.kind == "u" and dtype.itemsize == own.itemsize) else _CODES[dtype]
+    return 0 if dtype == own or (own.kind == "u" and dtype.itemsize == own.itemsize) else CODES[dtype]
 
 
 def _runs(x: np.ndarray, y: np.dtype, sweep: _Sweep, fill: float) -> bool:

@@ -1,34 +1,242 @@
-"""Correlation by FFT: one transform of everything, or overlap-save with blocks that stay in cache.
+"""Correlation by transforms of blocks: overlap-save, in any number of dimensions.
 
-With N points a block of N samples gives N - K + 1 outputs,
+A block of N numbers gives the outputs that see no more than these. With t outputs along an axis whose kernel has k
+taps, it reads t + k - 1 samples there, packed row behind row,
 
-    y[i] = irfft(rfft(x[i : i + N]) * rfft(reversed taps))[K - 1 :]
+    N >= (t + k - 1) (u + l - 1) ...,
 
-and neighbouring blocks overlap by K - 1. The same holds for any number of dimensions, with tiles for blocks.
+and neighbouring blocks overlap by k - 1. Where zeros lie outside, one block for all of an axis need not hold them: what
+wraps round must only meet no output. See `_kernels/spectral.pyx` for what is done to a block.
 
-The error of an output is at most ``c eps log2(N) ||x block||_2 ||taps||_2``: it follows the block's largest
-samples, not the output, and a sample that is not finite spoils its block, so callers see to it that there is none.
+The error of an output is at most ``c eps log2(N) ||block||_2 ||taps||_2``: it follows the block's largest samples, not
+the output, and a sample that is not finite spoils its block, so callers see to it that there is none.
 """
 from __future__ import annotations
 
-import _thread
 import functools
 import importlib
 import math
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from itertools import product
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
-BATCH_BYTES = 1 << 19  # of one batch of blocks: about L2, and calls are few
-HALVED = 1 << 12  # points from which two transforms of half the length are worth their calls
-BATCH = 8  # blocks of a batch at least, where they are no more than MOST_BYTES: transforms are SIMD across them
-MOST_BYTES = 1 << 23
-HELPED_BYTES = 1 << 23  # of points times their logarithm: about a millisecond, in which a helper begins to help
+from .. import _reference, _runtime
+from . import rings
+from .dtypes import BOUNDARIES, CODES
+
+BATCH_BYTES = 1 << 19  # of transforms of the FFT library that are done at once
+FLAT_BYTES = 1 << 22  # of blocks of three dimensions and more, likewise
+MOST_POINTS = 1 << 40  # of a ring: more than any memory holds
+CACHES = ((1 << 17, 1.15), (1 << 18, 1.35), (1 << 20, 1.8))  # bytes of a block, and by what it costs more from there on
+CALLS = 1 << 10  # what a block costs beside its transforms, in units of N log2(N)
+ROW = 1 << 8  # what each of its rows costs
+WIDE = 2  # times as wide, for its height, are blocks whose rows are few
+BESIDE = 16  # columns of a tile at least, where the kernel is one column: a line of the cache
+
+
+class Tiles(NamedTuple):
+    """How outputs are shared out to blocks."""
+
+    shape: tuple[int, ...]  # outputs of a block, axis by axis
+    sides: tuple[int, ...]  # numbers of a block
+    points: int  # of its ring
+    work: float  # of all blocks and the taps: N log2(N), and more where a block leaves the cache
+
+
+@functools.lru_cache(1024)
+def tiles(
+    dtype: np.dtype, kernel: tuple[int, ...], count: tuple[int, ...], whole: tuple[int, ...], one: bool = False
+) -> Tiles:
+    """The tiles that cost least, or `one` of all; `whole`: see `whole_sides`."""
+    each = 1 if dtype.kind == "c" else 2  # numbers to a point
+    most = math.prod(whole)
+    least = most if one else min(most, math.prod(k + BESIDE if k > 1 else 1 for k in kernel))
+    chosen, best = None, math.inf
+    worse = 0  # sizes since the best one
+    points = rings.good_size(-(-least // each))
+    while points <= MOST_POINTS and worse < 4:
+        shape, sides = _shape(points * each, kernel, count, whole)
+        if shape:
+            fitting = rings.good_size(-(-math.prod(sides) // each))
+            blocks = math.prod(-(-n // t) for n, t in zip(count, shape, strict=True))
+            aside = CALLS + math.prod(sides[:-1]) * ROW
+            work = (blocks + 0.5) * _work(fitting * each, dtype.itemsize) + blocks * aside
+            worse += 1
+            if work < best:
+                chosen, best, worse = Tiles(shape, sides, fitting, work), work, 0
+        if points * each >= most:
+            break
+        points = rings.good_size(points + 1)
+    if chosen is None:
+        raise MemoryError(f"a kernel of shape {kernel} is too large for transforms")
+    return chosen
+
+
+def whole_sides(
+    n: Sequence[int], kernel: Sequence[int], start: Sequence[int], count: Sequence[int], zero: bool
+) -> tuple[int, ...]:
+    """Numbers that one block needs along each axis to give all outputs; `zero`: nothing but zeros lies outside.
+
+    Of samples low .. high-1 the first is number 0 of the block, and output i number start + i + k - 1 - low. All sums
+    that are not zero end at high + k - 2 - low, and if they wrap round, then to before the first output.
+    """
+    if not zero:
+        return tuple(m + k - 1 for m, k in zip(count, kernel, strict=True))
+    sides = []
+    for size, k, s, m in zip(n, kernel, start, count, strict=True):
+        over = min(max(-s, 0), k - 1)
+        high = min(s + m + k - 1, size)
+        sides.append(max(m + k - 1 - over, high - s, k))
+    return tuple(sides)
+
+
+def _work(n: int, itemsize: int) -> float:
+    work = n * math.log2(n)
+    for size, factor in reversed(CACHES):
+        if n * itemsize >= size:
+            return work * factor
+    return work
+
+
+def _shape(
+    n: int, kernel: tuple[int, ...], count: tuple[int, ...], whole: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Outputs and numbers of a block of n, axis by axis; nothing where the kernel alone is more.
+
+    Most outputs come of sides in proportion to k - 1, and rows had better be few; what is longer than the whole axis
+    leaves more to the others.
+    """
+    side, share = [0 if k > 1 else 1 for k in kernel], [k - 1 for k in kernel]
+    if len(kernel) > 1:
+        share[-1] *= WIDE
+    if kernel[-1] == 1:
+        side[-1] = min(count[-1], BESIDE)
+    while not all(side):
+        left = [a for a, s in enumerate(side) if not s]
+        scale = (n / math.prod(s or share[a] for a, s in enumerate(side))) ** (1 / len(left))
+        fits = [a for a in left if whole[a] <= scale * share[a]]
+        for a in fits or left:
+            side[a] = whole[a] if fits else max(int(scale * share[a] + 1e-9), 1)
+    for a in reversed(range(len(side))):  # what is left, to axes along which there is nothing to sum
+        if kernel[a] == 1:
+            side[a] = max(min(n // (math.prod(side) // side[a]), count[a]), 1)
+    shape = []
+    for a, (k, m) in enumerate(zip(kernel, count, strict=True)):
+        if side[a] >= whole[a]:
+            shape.append(m)
+        elif side[a] < k:
+            return (), ()
+        else:
+            shape.append(-(-m // -(-m // (side[a] - k + 1))))
+            side[a] = shape[a] + k - 1
+            if shape[a] == m:
+                side[a] = whole[a]
+    return tuple(shape), tuple(side)
+
+
+def correlate(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Sequence[int],
+    boundary: str,
+    fill: Any,
+    out: np.ndarray,
+    method: Tiles,
+    workers: int,
+) -> float:
+    """out[..., i, j] = sum_pq kernel[p, q] X[..., start0 + i + p, ...], X being x continued by a boundary.
+
+    So in any number of dimensions, that of the kernel.
+
+    x : (..., n, m), native, aligned   IN
+    kernel : (k, l) of float or complex dtype   IN
+    out : (..., h, w); integers are rounded   OUT
+
+    Returns the squares of all that was seen times those of the taps: not finite if any of it is not.
+    """
+    if x.dtype.kind == "c" and boundary == "fill" and fill:  # only of real numbers does the kernel know a fill value
+        low = [max(-s, 0) for s in start]
+        high = [max(s + m + k - 1 - n, 0) for s, m, k, n in zip(
+            start, out.shape[-kernel.ndim :], kernel.shape, x.shape[-kernel.ndim :], strict=True)]  # fmt: skip
+        around = [(0, 0)] * (x.ndim - kernel.ndim) + list(zip(low, high, strict=True))
+        x, start, fill = np.pad(x, around, constant_values=fill), [s + i for s, i in zip(start, low, strict=True)], 0
+    if kernel.ndim > 2:
+        return _flat(x, kernel, start, boundary, fill, out, method, workers)
+    if kernel.ndim == 1:
+        x, out, kernel, start = x[..., None, :], out[..., None, :], kernel[None], (0, *start)
+        method = method._replace(shape=(1, *method.shape), sides=(1, *method.sides))
+    complex_ = kernel.dtype.kind == "c"
+    if complex_ and x.strides[-1] != x.itemsize:
+        x = np.ascontiguousarray(x)
+    name = "f32" if kernel.real.itemsize == 4 else "f64"
+    code = 0 if x.dtype == kernel.dtype else CODES[x.dtype]
+    whole = out.itemsize if out.dtype.kind in "iu" else 0
+    squares: float = _runtime.kernel(name, "spectral").correlate(
+        x, code, out, whole, np.ascontiguousarray(kernel), start, BOUNDARIES[boundary], 0 if complex_ else fill,
+        method.shape, method.sides, rings.ring(name, method.points), complex_, workers,
+    )  # fmt: skip
+    return squares
+
+
+def _flat(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    start: Sequence[int],
+    boundary: str,
+    fill: Any,
+    out: np.ndarray,
+    method: Tiles,
+    workers: int,
+) -> float:
+    """`correlate` in more dimensions than two: blocks are packed here, and seen as lines."""
+    d = kernel.ndim
+    packed = method.sides
+    line = np.zeros(packed, kernel.dtype)
+    line[tuple(slice(k) for k in kernel.shape)] = kernel
+    size = math.prod(packed)
+    last = sum((k - 1) * math.prod(packed[a + 1 :]) for a, k in enumerate(kernel.shape))  # where the last tap stands
+    line = line.reshape(-1)[: last + 1]
+    at_once = max(1, FLAT_BYTES // (size * kernel.itemsize))
+    corners = list(product(*(range(n) for n in out.shape[:-d]), *map(range, [0] * d, out.shape[-d:], method.shape)))
+    blocks = np.empty((at_once, *packed), kernel.dtype)
+    sums = np.empty((at_once, size - last), out.dtype)
+    squares = 0.0
+    for done in range(0, len(corners), at_once):
+        some = corners[done : done + at_once]
+        for block, corner in zip(blocks, some, strict=False):
+            block[...] = _stretch(x[corner[:-d]], [s + i for s, i in zip(start, corner[-d:], strict=True)], packed,
+                                  boundary, fill)  # fmt: skip
+        squares += correlate(
+            blocks[: len(some)].reshape(len(some), -1), line, (0,), "fill", 0, sums[: len(some)],
+            Tiles((size - last,), (size,), method.points, 0), workers,
+        )  # fmt: skip
+        for values, corner in zip(sums, some, strict=False):
+            to = out[corner[:-d]][tuple(slice(i, i + t) for i, t in zip(corner[-d:], method.shape, strict=True))]
+            filled = np.empty(packed, out.dtype)
+            filled.reshape(-1)[: size - last] = values
+            to[...] = filled[tuple(map(slice, to.shape))]
+    return squares
+
+
+def _stretch(x: np.ndarray, first: Sequence[int], size: Sequence[int], boundary: str, fill: Any) -> np.ndarray:
+    """So much of x from `first` on, with the boundary where that reaches over the rim."""
+    for axis, (i, m, n) in enumerate(zip(first, size, x.shape, strict=True)):
+        before = (slice(None),) * axis
+        if i >= 0 and i + m <= n:
+            x = x[(*before, slice(i, i + m))]
+        elif boundary != "fill":
+            x = x.take(_reference.source(np.arange(i, i + m), n, boundary), axis)
+        else:
+            framed = np.full((*x.shape[:axis], m, *x.shape[axis + 1 :]), fill, x.dtype)
+            framed[(*before, slice(max(-i, 0), max(n - i, 0)))] = x[(*before, slice(max(i, 0), max(i + m, 0)))]
+            x = framed
+    return x
+
+
+# --- a library's transforms ------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -37,66 +245,6 @@ def engine() -> ModuleType:
         return importlib.import_module("scipy.fft")
     except ImportError:
         return np.fft
-
-
-Transform = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
-Batch = TypeVar("Batch")
-
-
-def transforms(complex_: bool, axes: tuple[int, ...], workers: int = 1) -> tuple[Transform, Transform]:
-    """Forward and inverse transforms over the axes: scipy.fft, or numpy.fft, on one thread, where it is missing."""
-    fft = engine()
-    options: dict[str, Any] = {} if fft is np.fft else {"workers": workers}
-    if axes == (-1,):  # the plain functions look at less before they begin
-        one, other = (fft.fft, fft.ifft) if complex_ else (fft.rfft, fft.irfft)
-        return (lambda x, shape: one(x, shape[0], **options)), (lambda x, shape: other(x, shape[0], **options))
-    forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
-    options["axes"] = axes
-    return (lambda x, shape: forward(x, s=shape, **options)), (lambda x, shape: inverse(x, s=shape, **options))
-
-
-def share_out(work: Callable[[Batch], None], batches: Iterable[Batch], workers: int) -> None:
-    """Does every batch of work, this thread and its helpers taking the next: transforms let go of the GIL.
-
-    Helpers that could not start, or are late, are not waited for, as threading's own start() would, for ever
-    where memory is out: what they have not taken, others do.
-    """
-    left = deque(batches)
-    faults: list[BaseException | None] = [None] * workers
-    begun: list[threading.Lock] = []  # each held by a helper until it has ended
-
-    def take() -> None:
-        while left:
-            try:
-                batch = left.popleft()
-            except IndexError:
-                return  # another was faster
-            work(batch)
-
-    def help_out(number: int) -> None:
-        ends = threading.Lock()
-        with ends:
-            begun.append(ends)  # before anything is taken
-            try:
-                take()
-            except BaseException as fault:
-                faults[number] = fault
-                left.clear()
-
-    try:
-        for number in range(1, min(workers, len(left))):
-            _thread.start_new_thread(help_out, (number,))
-    except (RuntimeError, MemoryError):
-        pass  # fewer hands
-    try:
-        take()
-    finally:
-        left.clear()
-        for ends in begun:
-            ends.acquire()
-    for fault in faults:
-        if fault is not None:
-            raise fault
 
 
 @functools.lru_cache(1024)
@@ -113,210 +261,13 @@ def good_size(n: int) -> int:
     return best
 
 
-@functools.lru_cache(1024)
-def block_size(taps: int, count: int, longest: int, calls: float = 0) -> int:
-    """Points of a block of least cost, (N log N + calls) / (N - taps + 1), at most about `longest`."""
-    whole = good_size(count + taps - 1)
-    sizes = {whole} if whole <= longest else set()
-    n = good_size(2 * taps)
-    sizes.add(min(n, whole))
-    while n < min(longest, whole):
-        n = good_size(n + n // 4 + 1)
-        sizes.add(min(n, whole))
-    best = min(sizes, key=lambda n: (n * math.log2(n + 1) + calls) * math.ceil(count / (n - taps + 1)))
-    blocks = math.ceil(count / (best - taps + 1))
-    return good_size(math.ceil(count / blocks) + taps - 1)  # what as many blocks need
-
-
-def lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: int, workers: int) -> None:
-    """out[l, i] = sum_k taps[k] x[l, start + i + k], zero outside of a line, by blocks of so many points.
-
-    x : (lines, n) of float or complex dtype, finite   IN
-    taps : (K,) of the same dtype   IN
-    out : (lines, count)   OUT; integers are rounded
-    """
-    dtype = taps.dtype
-    count, n, size = out.shape[1], x.shape[1], len(taps)
-    if points >= n + size - 1:
-        _whole_lines(x, taps, start, out, points, workers)
-        return
-    step = points - size + 1
-    blocks = -(-count // step)
-    forth, back = transforms(dtype.kind == "c", (-1,))
-    spectrum = forth(taps[::-1].copy(), (points,))
-    block_bytes = points * dtype.itemsize
-    at_once = max(1, BATCH_BYTES // block_bytes, min(BATCH, MOST_BYTES // block_bytes))
-    if len(x) * blocks * block_bytes * math.log2(points) < HELPED_BYTES:
-        workers = 1
-    if len(x) == 1:  # few blocks are two batches, for two threads, whether or not there are
-        at_once = min(at_once, max(BATCH // 2, -(-blocks // 2)))
-    many = max(1, at_once // blocks)
-
-    def work(batch: tuple[int, int]) -> None:
-        line, block = batch
-        rows, here, first = x[line : line + many], min(at_once, blocks - block), block * step
-        samples = _stretch(rows, start + first, here * step + size - 1, n, dtype)
-        windows = np.lib.stride_tricks.sliding_window_view(samples, points, axis=1)[:, ::step]
-        spectra = forth(windows, (points,))
-        spectra *= spectrum
-        y = back(spectra, (points,))[..., size - 1 :]
-        to = out[line : line + many, first : first + here * step]
-        _put(to, y.reshape(len(rows), here * step)[:, : to.shape[1]])
-
-    share_out(work, [(i, j) for i in range(0, len(x), many) for j in range(0, blocks, at_once)], workers)
-
-
-def _whole_lines(x: np.ndarray, taps: np.ndarray, start: int, out: np.ndarray, points: int, workers: int) -> None:
-    """The same where one transform holds all n + K - 1 outputs that are not zero: nothing overlaps."""
-    dtype = taps.dtype
-    first = start + len(taps) - 1  # of all outputs, the first that is asked for
-    low, high = max(-first, 0), min(x.shape[1] + len(taps) - 1 - first, out.shape[1])
-    forth, back = transforms(dtype.kind == "c", (-1,))
-    if len(x) == 1 and points >= HALVED and dtype != np.complex128 and x.shape[1] < 2 * len(taps) < 4 * x.shape[1]:
-        out[:, :low] = out[:, high:] = 0
-        _by_halves(x[0], taps[::-1], first + low, out[0, low:high], forth, back)
-        return
-    spectrum = forth(taps[::-1], (points,))
-    at_once = max(1, BATCH_BYTES // (points * dtype.itemsize))
-
-    def work(line: int) -> None:
-        spectra = forth(x[line : line + at_once].astype(dtype, copy=False), (points,))
-        spectra *= spectrum
-        y = back(spectra, (points,))
-        to = out[line : line + at_once]
-        to[:, :low] = to[:, high:] = 0
-        _put(to[:, low:high], y[:, first + low : first + high])
-
-    share_out(work, range(0, len(x), at_once), workers)
-
-
-def _by_halves(
-    x: np.ndarray, taps: np.ndarray, first: int, out: np.ndarray, forth: Transform, back: Transform
-) -> None:
-    """The convolution of a line with about as many taps, from output `first` on.
-
-    One long transform goes number by number, but several beside each other are SIMD, if vectors hold more than one
-    number. Of both inputs in halves of m,
-
-        x * h = x0 * h0 + z^m (x0 * h1 + x1 * h0) + z^2m (x1 * h1),
-
-    four transforms of half the length, and three back.
-    """
-    m = (max(len(x), len(taps)) + 1) // 2
-    points = good_size(2 * m)
-    halves = np.empty((4, points), taps.dtype)
-    for half, values in zip(halves, (x[:m], x[m:], taps[:m], taps[m:]), strict=True):
-        half[: len(values)], half[len(values) :] = values, 0
-    spectra = forth(halves, (points,))
-    x0, x1, h0, h1 = spectra
-    across = x0 * h1
-    x0 *= h0
-    h0 *= x1
-    x1 *= h1
-    h0 += across
-    single = taps.dtype in (np.float32, np.complex64)  # of which four fill a vector
-    parts = back(spectra if single else spectra[:3], (points,))
-    low, middle, high = parts[0], parts[2], parts[1]
-    middle[:m] += low[m : 2 * m]
-    high[:m] += middle[m : 2 * m]
-    for start, part in ((0, low[:m]), (m, middle[:m]), (2 * m, high[: 2 * m])):
-        begin, end = max(start, first), min(start + len(part), first + len(out))
-        if begin < end:
-            _put(out[begin - first : end - first], part[begin - start : end - start])
-
-
-def _stretch(rows: np.ndarray, first: int, length: int, n: int, dtype: np.dtype) -> np.ndarray:
-    """Samples first .. first+length-1 of each row, zero outside 0 .. n-1."""
-    low, high = max(first, 0), min(first + length, n)
-    if low == first and high == first + length and rows.dtype == dtype:
-        return rows[:, low:high]
-    samples = np.zeros((len(rows), length), dtype)
-    if low < high:
-        samples[:, low - first : high - first] = rows[:, low:high]
-    return samples
-
-
-def _put(out: np.ndarray, values: np.ndarray) -> None:
-    """Writes a result, rounded where it is integers; they wrap as sums of their dtype would."""
-    if out.dtype.kind in "iu":
-        out[...] = np.rint(values).astype(np.int64)
-    else:
-        out[...] = values
-
-
-Stretches = Callable[[slice, tuple[int, ...], tuple[int, ...]], np.ndarray]
-
-
-def tiles(x: Stretches, kernel: np.ndarray, out: np.ndarray, points: tuple[int, ...], workers: int) -> None:
-    """out[b, i, ...] = sum_p kernel[p, ...] X[b, i + p, ...] by tiles of so many points.
-
-    x : gives X[batch, first : first + size, ...] for a slice of the batch and a `first` and a `size` for each axis
-    kernel : (k, ...) of float or complex dtype   IN
-    out : (batch, count, ...)   OUT; integers are rounded
-    """
-    forth, back = transforms(kernel.dtype.kind == "c", tuple(range(-kernel.ndim, 0)))
-    spectrum = forth(np.flip(kernel).copy(), points)
-    reach = np.array(kernel.shape) - 1
-    step = np.array(points) - reach
-    at_once = max(1, BATCH_BYTES // (math.prod(points) * kernel.itemsize))
-
-    def work(place: tuple[int, ...]) -> None:
-        first = np.array(place[1:])
-        size = np.minimum(step, out.shape[1:] - first)
-        some = slice(place[0], place[0] + at_once)
-        spectra = forth(x(some, tuple(first), tuple(size + reach)), points)
-        spectra *= spectrum
-        y = back(spectra, points)
-        _put(out[some][_box(first, first + size)], y[_box(reach, reach + size)])
-
-    share_out(work, product(*(range(0, n, m) for n, m in zip(out.shape, (at_once, *step), strict=True))), workers)
-
-
-def whole(
-    x: np.ndarray, kernel: np.ndarray, start: tuple[int, ...], out: np.ndarray, points: tuple[int, ...], workers: int
-) -> None:
-    """out[b, i, ...] = sum_p kernel[b, p, ...] x[b, start + i + p, ...], zero outside, by one transform for each b.
-
-    x : (batch, n, ...), or (1, n, ...), finite   IN
-    kernel : (batch, k, ...), or (1, k, ...), of float or complex dtype   IN
-    out : (batch, count, ...)   OUT; integers are rounded
-    points : n + k - 1 or more for each axis, all that is not zero
-    """
-    at_once = max(1, BATCH_BYTES // (math.prod(points) * kernel.itemsize))
-    batches = range(0, len(out), at_once)
-    inside = workers if len(batches) == 1 else 1
-    axes = tuple(range(-len(points), 0))
-    forth, back = transforms(kernel.dtype.kind == "c", axes, inside)
-    reach = np.array(kernel.shape[1:]) - 1
-    first = start + reach  # of all outputs, the first that is asked for
-    low = np.clip(-first, 0, out.shape[1:])
-    high = np.clip(x.shape[1:] + reach - first, low, out.shape[1:])
-    if low.any() or (high < out.shape[1:]).any():
-        out[...] = 0
-
-    def spectra(y: np.ndarray) -> Callable[[slice], np.ndarray]:
-        if len(y) > 1:
-            return lambda some: forth(y[some], points)
-        for_all = forth(y, points)
-        return lambda some: for_all
-
-    samples, taps = spectra(x), spectra(np.flip(kernel, axes))
-
-    def work(b: int) -> None:
-        some = slice(b, b + at_once)
-        with np.errstate(all="ignore"):
-            y = back(samples(some) * taps(some), points)
-            _put(out[some][_box(low, high)], y[_box(first + low, first + high)])
-
-    share_out(work, batches, workers if inside == 1 else 1)
-
-
 def broadcast(
     x: np.ndarray, kernel: np.ndarray, axes: list[int], start: list[int], count: list[int], workers: int
 ) -> np.ndarray:
     """y[i, ...] = sum_p kernel[p, ...] x[start + i + p, ...], zero outside, by one transform along these axes.
 
-    Along the other axes the two broadcast. Nothing is asked of the numbers: one that is not finite spoils all.
+    Along the other axes the two broadcast. Nothing is asked of the numbers: one that is not finite spoils all. The
+    transforms are SciPy's where there is one, so they are made for every floating dtype.
 
     x, kernel : of as many dimensions and of one floating or complex dtype, that of the result
     start, count : a number for each of the axes
@@ -330,10 +281,41 @@ def broadcast(
         alike = math.prod(y.shape[: len(rest)]) == 1
         return y.reshape(1, *of) if alike else np.broadcast_to(y, (*beside, *of)).reshape(-1, *of)
 
-    out = np.empty((math.prod(beside), *count), x.dtype)
-    points = tuple(good_size(x.shape[a] + kernel.shape[a] - 1) for a in axes)
-    whole(flat(x), flat(kernel), tuple(start), out, points, workers)
+    x, kernel = flat(x), flat(kernel)
+    out = np.zeros((math.prod(beside), *count), x.dtype)
+    points = [good_size(n + k - 1) for n, k in zip(x.shape[1:], kernel.shape[1:], strict=True)]
+    at_once = max(1, BATCH_BYTES // (math.prod(points) * x.itemsize))
+    reach = np.array(kernel.shape[1:]) - 1
+    first = start + reach  # of all outputs, the first that is asked for
+    low = np.clip(-first, 0, out.shape[1:])
+    high = np.clip(x.shape[1:] + reach - first, low, out.shape[1:])
+    forth, back = _transforms(x.dtype.kind == "c", points, workers)
+
+    def spectra(y: np.ndarray) -> Callable[[slice], np.ndarray]:
+        if len(y) > 1:
+            return lambda some: forth(y[some])
+        for_all = forth(y)
+        return lambda some: for_all
+
+    samples, taps = spectra(x), spectra(np.flip(kernel, tuple(range(1, kernel.ndim))))
+    for b in range(0, len(out), at_once):
+        some = slice(b, b + at_once)
+        with np.errstate(all="ignore"):
+            y = back(samples(some) * taps(some))
+            out[some][_box(low, high)] = y[_box(first + low, first + high)]
     return np.ascontiguousarray(out.reshape(*beside, *count).transpose(np.argsort([*rest, *axes])))
+
+
+Transform = Callable[[np.ndarray], np.ndarray]
+
+
+def _transforms(complex_: bool, points: list[int], workers: int) -> tuple[Transform, Transform]:
+    """Forward and inverse transforms over all axes but the first: scipy.fft, or numpy.fft on one thread without it."""
+    fft = engine()
+    options: dict[str, Any] = {} if fft is np.fft else {"workers": workers}
+    options |= {"s": points, "axes": range(1, len(points) + 1)}
+    forward, inverse = (fft.fftn, fft.ifftn) if complex_ else (fft.rfftn, fft.irfftn)
+    return functools.partial(forward, **options), functools.partial(inverse, **options)
 
 
 def _box(low: np.ndarray, high: np.ndarray) -> tuple[slice, ...]:

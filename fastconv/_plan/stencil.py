@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _runtime
-from .dtypes import native, takes
-from .grids import BOUNDARIES
+from .dtypes import BOUNDARIES, native, takes
 from .separable import MODULES, Weights, code, supported
 
 _BESIDE = 32  # channels that are taken as one row with the pixels they belong to

@@ -44,9 +44,27 @@ def planes(rng):
                 start = [-((n - 1) // 2) for n in reach]
                 count = [-(-n // s) for n, s in zip(shape, stride, strict=True)]
                 expected = _reference.correlate(x, kernel.conj(), start, count, boundary, 2, stride, dilation)
-                options = {"stride": stride, "dilation": dilation}
+                options = {"stride": stride, "dilation": dilation, "method": "direct"}
                 result = fastconv.correlate2d(x, kernel, "same", boundary, 2, **options)
                 same(result, expected, (dtype, shape, taps, boundary, options))
+
+
+def transforms(rng):
+    """Sums by transforms are whole numbers when they are rounded; an integer dtype rounds them itself."""
+    for dtype, workers in product(DTYPES_2D, (1, 2)):
+        if np.dtype(dtype).char in "gG":
+            continue
+        whole = np.dtype(dtype).kind not in "fc"
+        for n, k in ((30, 4), (700, 80), (5000, 333), (3000, 3000), (20_000, 9)):
+            a, v = small(rng, n, dtype), small(rng, k, dtype)
+            for method in ("overlap-save", "fft"):
+                y = fastconv.convolve(a, v, "full", method=method, workers=workers)
+                same(y if whole else np.rint(y), np.convolve(a, v), (dtype, n, k, method))
+        x, kernel = small(rng, (90, 150), dtype), small(rng, (8, 11), dtype)
+        for boundary in BOUNDARIES:
+            expected = fastconv.convolve2d(x, kernel, "same", boundary, 1, method="direct")
+            y = fastconv.convolve2d(x, kernel, "same", boundary, 1, method="fft", workers=workers)
+            same(y if whole else np.rint(y), expected, (dtype, boundary))
 
 
 def images(rng):
@@ -85,6 +103,6 @@ def orders(rng):
 
 
 if __name__ == "__main__":
-    for check in (lines, planes, images, orders):
+    for check in (lines, planes, transforms, images, orders):
         check(np.random.default_rng(7))
     print(_runtime.ISA)

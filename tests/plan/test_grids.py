@@ -5,7 +5,7 @@ import pytest
 from helpers import KERNEL_DTYPES, layouts, name, normal, same, small
 
 from fastconv import _reference
-from fastconv._plan import grids, method
+from fastconv._plan import grids, method, spectral
 
 DTYPES = [np.dtype(kind) for kind in ("u1", "i2", "u4", "i8", "f4", "f8", "c8", "c16", np.longdouble, object)]
 
@@ -62,7 +62,8 @@ class Job:
 @pytest.mark.parametrize("ndim", [2, 3, 4])
 @pytest.mark.parametrize("dtype", DTYPES, ids=name)
 def test_every_method_on_whole_numbers(dtype, ndim, rng, monkeypatch):
-    monkeypatch.setattr(method, "LOOK", 0)  # else no way but direct is looked for in jobs as small as these
+    monkeypatch.setattr(method, "LOOK", 0)
+    monkeypatch.setattr(method, "SMALL", 0)  # else no way but direct is looked for in jobs as small as these
     monkeypatch.setattr(method, "FFT_CALLS", 0)
     for _ in range(25):
         job = Job(rng, dtype, ndim)
@@ -132,8 +133,9 @@ def test_every_method_is_within_its_bound(dtype, rng):
 def test_a_rank_one_kernel_goes_axis_by_axis_where_a_transform_is_refused(rng, monkeypatch):
     chosen = []
     monkeypatch.setattr(grids, "by_axes", lambda *arguments: chosen.append("separable"))
-    monkeypatch.setattr(grids, "by_fft", lambda *arguments: chosen.append("fft"))
-    monkeypatch.setattr(method, "fft_way", lambda *arguments: (0.0, method.Way("fft", points=(64, 64))))
+    monkeypatch.setattr(grids, "by_fft", lambda x, *others: chosen.append("fft") or np.isfinite(x).all())
+    way = method.Way("fft", tiles=spectral.Tiles((64, 64), (94, 94), 1 << 13, 1.0))
+    monkeypatch.setattr(method, "fft_way", lambda *arguments: (0.0, way))
     x, kernel = rng.standard_normal((300, 300)), np.ones((31, 31))
 
     def run(x, dilation):
@@ -144,4 +146,4 @@ def test_a_rank_one_kernel_goes_axis_by_axis_where_a_transform_is_refused(rng, m
     run(x, 2)
     x[5, 7] = np.nan
     run(x, 1)
-    assert chosen == ["fft", "separable", "separable"]
+    assert chosen == ["fft", "separable", "fft", "separable"]

@@ -257,7 +257,11 @@ LONG = {
     "direct": ("noise(30_000_000)", "noise(10_000)", "convolve(x, h, method='direct')"),
     "many taps": ("noise(2_000_000)", "noise(900_000)", "convolve(x, h, 'same', method='direct')"),
     "valid": ("noise(1_400_000)", "noise(700_000)", "correlate(x, h, method='direct')"),
-    "overlap-save": ("noise(100_000_000)", "noise(300_000)", "convolve(x, h, method='overlap-save')"),
+    "transforms": (  # auto's choice
+        "np.broadcast_to(noise(1_000_000), (5000, 1_000_000))",
+        "noise(990_000)",
+        "convolve(x, h, 'valid', axis=1)",
+    ),
     "axis": ("noise(30, 1_000_000)", "noise(10_000)", "convolve(x, h, axis=1, method='direct')"),
     "integers": ("whole(20_000_000)", "whole(20_000)", "convolve(x, h, method='direct')"),
     "no kernel": ("noise(2_000_000).astype('g')", "noise(20_000).astype('g')", "convolve(x, h)"),
