@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import subprocess
@@ -72,13 +73,15 @@ def _constants(dtype: str) -> tuple[float, ...]:
     product7, product31 = (np.outer(draw(k, dtype) + line[:k], line[:k]) for k in (7, 31))
     image_out = np.empty_like(image)
     blocks = spectral.tiles(floating.dtype, (many,), (n,), (n + many - 1,))
-    at_few, at_many, direct2, axes7, axes31, fft = quartile_ns(
+    tiles = spectral.tiles(floating.dtype, (31, 31), image.shape, (542, 542))
+    at_few, at_many, direct2, axes7, axes31, fft, fft2 = quartile_ns(
         lambda: fastconv.convolve(x, short, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve(x, long, "same", method="direct", workers=1, out=direct),
         lambda: fastconv.convolve2d(image, taps2, "same", method="direct", workers=1, out=image_out),
         lambda: fastconv.convolve2d(image, product7, "same", method="separable", workers=1, out=image_out),
         lambda: fastconv.convolve2d(image, product31, "same", method="separable", workers=1, out=image_out),
         lambda: spectral.correlate(x[None], floating, (-many // 2,), "fill", 0, out, blocks, 1),
+        lambda: spectral.correlate(image, taps2.astype(floating.dtype), (-15, -15), "symm", 0, image_out, tiles, 1),
     )
     mac = (at_many - at_few) / n / (many - few)
     sample = max(at_few / n - few * mac, 0.0)
@@ -87,7 +90,7 @@ def _constants(dtype: str) -> tuple[float, ...]:
         max(direct2 / image.size - sample, 0.0) / taps2.size,
         (axes31 - axes7) / image.size / (2 * 31 - 2 * 7),
         sample,
-        fft / blocks.work,
+        math.sqrt(fft / blocks.work * fft2 / tiles.work),
     )
 
 

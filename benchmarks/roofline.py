@@ -15,10 +15,12 @@ Results are written to arrays that exist. What is read again from a cache may be
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ import numpy as np
 
 import fastconv
 from fastconv import _runtime, nn
+from fastconv._plan import spectral
 
 try:
     from .calibrate import draw, quartile_ns
@@ -153,6 +156,22 @@ def plane_share(dtype: str, kh: int, kw: int) -> Share:
     return _share(multiply, waits, loads)
 
 
+def block_share(dtype: str, points: int) -> Share:
+    """Of blocks in rings of so many points: the slots of their two kinds of butterflies, and of the transpositions.
+
+    A vector of complex numbers takes, there and back, 8 for each of the first levels and 4 for its two shuffles, 7 for
+    each other level, and 4 for the product; the flops are those that transforms are said to take, 2.5 N log2(N) each.
+    """
+    lanes = _tiles(dtype)[0].register // np.dtype(dtype).type(0).real.itemsize
+    first = math.log2(lanes)
+    slots = (12 * first + 7 * (math.log2(points) - first) + 4) * points / lanes
+    return Share(_block_flops(dtype, points) / (2 * lanes * slots), "caches")
+
+
+def _block_flops(dtype: str, points: int) -> float:
+    return 10 * points * (math.log2(points) + (np.dtype(dtype).kind != "c"))
+
+
 def _crossing(tiles: Tiles, itemsize: int, tile: str) -> float:
     """Cycles that a load takes from the multiply-adds, over all the places where it may stand in a cache line."""
     return (tiles.register / itemsize - 1) / (64 / itemsize) * CROSSING[tiles.register][tile]
@@ -183,6 +202,8 @@ def cases() -> Iterator[Case]:
         yield plane(dtype, 1024, 9)
     for dtype, side in (("f4", 3), ("f4", 9), ("f4", 31), ("f8", 3)):
         yield plane(dtype, 4096, side)
+    for dtype, points in product(("f4", "f8", "c8", "c16"), (1 << 11, 1 << 13)):
+        yield blocks(dtype, 10**6, points)
     for side in (9, 31):
         yield separable(1024, side)
     for side in (3, 9):
@@ -231,6 +252,20 @@ def separable(n: int, side: int) -> Case:
     return Case(f"float32 {n}^2 by {side}x{side}, separable",
                 partial(_run, fastconv.convolve2d, x, np.outer(taps, taps), "same", method="separable", out=y),
                 "f32", 4 * x.size * side, x.nbytes + y.nbytes, share)
+
+
+def blocks(dtype: str, n: int, points: int) -> Case:
+    """A signal by transforms of blocks, an eighth of which overlaps."""
+    size = points if dtype[0] == "c" else 2 * points
+    x, h, y = draw(n, dtype), draw(size // 8 + 1, dtype), np.empty((1, n - size // 8), dtype)
+    tiles = spectral.Tiles((size - len(h) + 1,), (size,), points, 0)
+    flops = (math.ceil(y.size / tiles.shape[0]) + 0.5) * _block_flops(dtype, points)
+
+    def call(workers: int) -> None:
+        spectral.correlate(x[None], h, (0,), "fill", 0, y, tiles, workers)
+
+    return Case(f"{y.dtype.name} {n:.0e}".replace("e+0", "e") + f" by blocks of {size}", call,
+                "f32" if x.real.itemsize == 4 else "f64", flops, x.nbytes + y.nbytes, block_share(dtype, points))
 
 
 def _run(function: Callable[..., object], *args: object, workers: int, **options: object) -> object:

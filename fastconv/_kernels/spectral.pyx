@@ -33,7 +33,7 @@ from fastconv import _machine
 
 from .boundary cimport FILL, NOWHERE, source
 from .frame cimport Frame, column_source, plain
-from .numbers cimport take
+from .numbers cimport OWN, take
 from .scratch cimport aligned, up
 from .tiles cimport LANES, elem, load, put, spread, sum_of_squares, vec
 
@@ -80,7 +80,8 @@ cdef struct Job:
     Py_ssize_t batch_shape[MAX_BATCH]
     Py_ssize_t batch_xs[MAX_BATCH]
     Py_ssize_t batch_os[MAX_BATCH]
-    Py_ssize_t scratch_bytes    # of a thread: a packed block, and its transform
+    # scratch memory of a thread, in bytes: a packed block, its transform, and where columns outside are found
+    Py_ssize_t where_at, scratch_bytes
 
 
 # --- L complex numbers ----------------------------------------------------------------------------------
@@ -427,26 +428,45 @@ cdef void convolve(const Ring *ring, elem *out, elem *x, const elem *block, cons
         leave(ring, out, x, False)
 
 
-cdef inline void beyond(const Frame *f, const char *row, Py_ssize_t first, Py_ssize_t n, elem *to) noexcept nogil:
-    """Columns first, ..., all outside of a row   OUT to[n]."""
-    cdef Py_ssize_t j, at
-    if f.boundary1 == FILL:
-        for j in range(n):
+cdef inline void beyond(const Frame *f, const char *row, const Py_ssize_t *where, Py_ssize_t first, Py_ssize_t last,
+                        elem *to) noexcept nogil:
+    """Columns that lie outside of a row: `where` they are found, if it is not the fill value   OUT to[first : last]."""
+    cdef Py_ssize_t j
+    if f.boundary1 == FILL or row == NULL:
+        for j in range(first, last):
             to[j] = f.fill0
-        return
-    for j in range(n):
-        at = column_source(f, first + j)
-        take(f.type, to + j, row + at * f.xs1, f.xs1, 1)
+    elif f.type == OWN:
+        for j in range(first, last):
+            to[j] = (<const elem *> (row + where[j] * f.xs1))[0]
+    else:
+        for j in range(first, last):
+            take(f.type, to + j, row + where[j] * f.xs1, f.xs1, 1)
 
 
-cdef void pack_row(const Frame *f, const char *row, Py_ssize_t first, Py_ssize_t n, elem *to) noexcept nogil:
-    """Columns first, ..., of a row, NULL where it is the fill value   OUT to[n]."""
-    cdef Py_ssize_t low = min(max(-first, 0), n), high = max(min(f.columns - first, n), low)
-    if row == NULL:
-        low = high = n
-    beyond(f, row, first, low, to)
-    take(f.type, to + low, row + (first + low) * f.xs1, f.xs1, high - low)
-    beyond(f, row, first + high, n - high, to + high)
+cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t column, Py_ssize_t n,
+               elem *block, Py_ssize_t *where) noexcept nogil:
+    """So many rows of n columns of the continued plane x, and zeros behind them   OUT block, where[n]."""
+    cdef const Frame *f = &job.frame
+    cdef Py_ssize_t low = min(max(-column, 0), n), high = max(min(f.columns - column, n), low), i, j
+    cdef const char *inside
+    if f.boundary1 != FILL:
+        for j in range(low):
+            where[j] = column_source(f, column + j)
+        for j in range(high, n):
+            where[j] = column_source(f, column + j)
+    for i in range(rows):
+        inside = NULL
+        j = source(row + i, f.rows, f.boundary0)
+        if j != NOWHERE:
+            inside = x + j * f.xs0
+            take(f.type, block + low, inside + (column + low) * f.xs1, f.xs1, high - low)
+            beyond(f, inside, where, 0, low, block)
+            beyond(f, inside, where, high, n, block)
+        else:
+            beyond(f, NULL, where, 0, n, block)
+        memset(block + n, 0, (job.pitch - n) * sizeof(elem))
+        block += job.pitch
+    memset(block, 0, (2 * job.ring.points - rows * job.pitch) * sizeof(elem))
 
 
 ctypedef fused number:
@@ -510,10 +530,9 @@ cdef double tile(const Job *job, Py_ssize_t number, char *scratch) noexcept nogi
     """Tile `number` of the batch's planes; gives the squares of what it sees."""
     cdef const Frame *f = &job.frame
     cdef const char *x = job.x
-    cdef const char *line
     cdef char *out = job.out
-    cdef Py_ssize_t column = number % job.tiles_across * job.width, row, rows, columns, b, i, j, at, size
-    cdef Py_ssize_t item = sizeof(elem), group = f.group, over0, over1, n
+    cdef Py_ssize_t column = number % job.tiles_across * job.width, row, rows, columns, b, i, at
+    cdef Py_ssize_t group = f.group, over0, over1
     cdef elem *block = <elem *> scratch
     cdef elem *spectrum = block + up(2 * job.ring.points, LANES)
     cdef const elem *from_
@@ -535,17 +554,8 @@ cdef double tile(const Job *job, Py_ssize_t number, char *scratch) noexcept nogi
             and at + 2 * job.ring.points <= f.columns):
         from_ = <const elem *> x + at
     else:
-        size = 0
-        n = min((columns + job.beside - over1) * group, job.pitch)
-        for i in range(min(rows + job.above - over0, job.side)):
-            j = source(row + i, f.rows, f.boundary0)
-            line = NULL
-            if j != NOWHERE:
-                line = x + j * f.xs0
-            pack_row(f, line, at, n, block + size)
-            memset(block + size + n, 0, (job.pitch - n) * item)
-            size += job.pitch
-        memset(block + size, 0, (2 * job.ring.points - size) * item)
+        pack(job, x, row, min(rows + job.above - over0, job.side), at,
+             min((columns + job.beside - over1) * group, job.pitch), block, <Py_ssize_t *> (scratch + job.where_at))
         from_ = block
     squares = sum_of_squares(from_, 2 * job.ring.points)
     convolve(&job.ring, block, spectrum, from_, job.spectrum, group == 2)
@@ -646,7 +656,8 @@ def correlate(cnp.ndarray x not None, int x_type, cnp.ndarray out not None, int 
     if job.side * job.pitch > size or job.above >= job.side or job.beside * group >= job.pitch:
         raise ValueError(f"blocks of {sides} under a kernel of {kernel.shape[0]} x {kernel.shape[1]} in {size} numbers")
     workers = <int> max(1, min(<Py_ssize_t> workers, blocks, blocks * size // SHARE))
-    job.scratch_bytes = up(2 * size * sizeof(elem), LINE)
+    job.where_at = 2 * size * sizeof(elem)
+    job.scratch_bytes = up(job.where_at + (job.pitch * sizeof(Py_ssize_t) if boundary else 0), LINE)
     try:
         memory = <char *> malloc(LINE + size * sizeof(elem) + workers * job.scratch_bytes)
         if memory == NULL:

@@ -167,7 +167,7 @@ def _way(
     """The way to go; by a transform if one may be."""
     if method == "direct":
         return costs.DIRECT
-    if method == "auto" and (max(windows.stride) > 1 or costs.is_small(name, kernel.shape, count)):
+    if method == "auto" and (max(windows.stride) > 1 or costs.is_plain(name, kernel.shape, count)):
         return costs.DIRECT
     axes = _moving(x.shape, kernel.shape, count, windows)
     if method == "separable":

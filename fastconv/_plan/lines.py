@@ -48,7 +48,7 @@ def correlate(
         lined = _reference.correlate1d(np.moveaxis(x.astype(dtype), axis, -1), taps.astype(dtype), start, count)
         y[...] = np.moveaxis(lined, -1, axis)
         return y
-    blocks = _blocks(x, taps, axis, start, name, work, y.shape, method)
+    blocks = _blocks(x, taps, axis, start, name, y.shape, method)
     x, taps = native(x, work), native(taps, work)
     to = y if work == dtype and takes(y, x, taps) else np.empty(y.shape, work)
     if blocks is None or not _by_fft(x, taps, axis, start, to, blocks, threads):
@@ -60,20 +60,16 @@ def correlate(
 
 
 def _blocks(
-    x: np.ndarray, taps: np.ndarray, axis: int, start: int, name: str, work: np.dtype, shape: tuple[int, ...],
-    method: str,
+    x: np.ndarray, taps: np.ndarray, axis: int, start: int, name: str, shape: tuple[int, ...], method: str
 ) -> spectral.Tiles | None:
     """The blocks of a transform; None for direct sums."""
     if method == "direct":
         return None
-    if method == "auto" and costs.direct(name, taps.shape, math.prod(shape)) < costs.FFT_CALLS:
+    if method == "auto" and costs.is_plain_line(name, len(taps), math.prod(shape)):
         return None
-    beside = shape[-1:] if axis < x.ndim - 1 else ()  # another axis is a column of taps, over a plane
-    whole = spectral.whole_sides(x.shape[axis : axis + 1], taps.shape, (start,), shape[axis : axis + 1], True)
-    kernel, count, whole = (*taps.shape, *(1 for _ in beside)), (shape[axis], *beside), (*whole, *beside)
-    if method == "auto":  # what the numbers are shows in the transform
-        return costs.line_tiles(name, kernel, count, whole, math.prod(shape) // math.prod(count))
-    blocks = spectral.tiles(costs.transformed(work), kernel, count, whole, method == "fft")
+    blocks = costs.line_tiles(name, x.shape[axis], len(taps), start, shape, axis, method)
+    if blocks is None or method == "auto":  # what the numbers are shows in the transform
+        return blocks
     why = costs.why_not_fft(x, taps, blocks.points)
     if why:
         raise ValueError(f"method {method!r} cannot be used: {why}; use method='direct' or 'auto'")
@@ -99,7 +95,8 @@ def _direct(
     x: np.ndarray, taps: np.ndarray, axis: int, start: int, out: np.ndarray, name: str, threads: int
 ) -> None:
     n, count = x.shape[axis], out.shape[axis]
-    if taps.dtype.kind in "fc" and (start < 0 or start + count + len(taps) - 1 > n) and not np.isfinite(taps).all():
+    over = taps.dtype.kind in "fc" and (start < 0 or start + count + len(taps) - 1 > n)
+    if over and not math.isfinite(costs.squares(taps)) and not np.isfinite(taps).all():
         # A tap that is not finite times the padding's zero is NaN, but padding is no term of the sum.
         low = min(max(-start, 0), count)
         high = max(min(n - len(taps) + 1 - start, count), low)
@@ -112,7 +109,7 @@ def _direct(
         out, axis, start = out[..., low:high], x.ndim - 1, start + low
         count = high - low
     side = x.shape[axis + 1 :]
-    beside = int(np.prod(side))
+    beside = math.prod(side)
     group = 1
     if axis == x.ndim - 1:
         x, out = (x[None], out[None]) if x.ndim == 1 else (x, out)

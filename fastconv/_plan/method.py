@@ -22,8 +22,9 @@ from .. import _runtime
 from . import rank, spectral
 from .calibration import CONSTANTS
 
-FFT_CALLS = 8e3  # what transforms take to be called and direct sums do not
+FFT_CALLS = 2e3  # what transforms take to be called and direct sums do not
 SMALL = 4e4  # direct sums of a grid that are done before anything else has been thought of
+LEAST_LOG = 9  # log2(N) of blocks that are worth it
 LOOK = 1e5  # what it must take at least, where looking for factors is to cost no more than it saves
 DEARER = 1.15  # transforms, than measured on one thread: what they are beside sums on two
 DEARER_AXES = 1.25  # passes along axes, likewise
@@ -56,14 +57,20 @@ def transformed(dtype: np.dtype) -> np.dtype:
 
 @functools.lru_cache(1024)
 def line_tiles(
-    name: str, kernel: tuple[int, ...], count: tuple[int, ...], whole: tuple[int, ...], lines: int
+    name: str, n: int, taps: int, start: int, shape: tuple[int, ...], axis: int, method: str
 ) -> spectral.Tiles | None:
-    """The blocks of the transforms that beat direct sums, or None where none do."""
-    plain = direct(name, kernel, lines * math.prod(count))
-    if plain < FFT_CALLS:
-        return None
-    blocks = spectral.tiles(_DTYPES[name], kernel, count, whole)
-    return blocks if lines * blocks.work * costs(name).fft * DEARER + FFT_CALLS < plain else None
+    """The blocks of transforms along an axis of the outputs, if these beat direct sums; of an explicit `method` always.
+
+    Lines along another axis than the last are a column of taps, over planes.
+    """
+    beside = shape[-1:] if axis < len(shape) - 1 else ()
+    count = (shape[axis], *beside)
+    kernel = (taps, *(1 for _ in beside))
+    whole = (*spectral.whole_sides((n,), (taps,), (start,), count[:1], True), *beside)
+    blocks = spectral.tiles(_DTYPES[name], kernel, count, whole, method == "fft")
+    lines = math.prod(shape) // math.prod(count)
+    cost = lines * blocks.work * costs(name).fft * DEARER + FFT_CALLS
+    return blocks if method != "auto" or cost < direct(name, (taps,), math.prod(shape)) else None
 
 
 class Way(NamedTuple):
@@ -92,9 +99,24 @@ def separable(name: str, kernel: tuple[int, ...], outputs: int, terms: int) -> f
     return outputs * passes * DEARER_AXES + AXES_CALLS
 
 
-def is_small(name: str, kernel: tuple[int, ...], count: tuple[int, ...]) -> bool:
-    """Whether plain sums are done before anything else has been thought of."""
-    return direct(name, kernel, math.prod(count)) < SMALL
+def is_plain(name: str, kernel: tuple[int, ...], count: tuple[int, ...]) -> bool:
+    """Whether plain sums are done before anything else is thought of: they are few, or no way could be faster."""
+    return direct(name, kernel, math.prod(count)) < SMALL or _unbeaten(name, kernel)
+
+
+@functools.lru_cache(1024)
+def is_plain_line(name: str, taps: int, outputs: int) -> bool:
+    """The same of a line, which has no factors."""
+    cost = direct(name, (taps,), outputs)
+    return cost < FFT_CALLS or cost < outputs * costs(name).fft * DEARER * LEAST_LOG
+
+
+@functools.lru_cache(1024)
+def _unbeaten(name: str, kernel: tuple[int, ...]) -> bool:
+    """Whether plain sums cost less than one term of factors and the least that a transform could, output for output."""
+    cost = costs(name)
+    term = separable(name, kernel, 1, 1) - AXES_CALLS
+    return direct(name, kernel, 1) < min(term, cost.fft * DEARER * LEAST_LOG)
 
 
 class Grid(NamedTuple):
@@ -111,7 +133,7 @@ class Grid(NamedTuple):
 
 def grid_way(grid: Grid, kernel: np.ndarray) -> Way:
     """The way of least cost."""
-    if is_small(grid.name, kernel.shape, grid.outputs):
+    if is_plain(grid.name, kernel.shape, grid.outputs):
         return DIRECT
     if kernel.nbytes > REMEMBERED_BYTES:
         return _grid_way(grid, kernel)
@@ -157,13 +179,13 @@ def fft_way(grid: Grid, kernel: np.ndarray) -> tuple[float, Way]:
     return arrays * tiles.work * costs(grid.name).fft * DEARER + FFT_CALLS, Way("fft", tiles=tiles)
 
 
-def are_small(squares: float, dtype: np.dtype, taps: int, points: int) -> bool:
+def are_small(squares_: float, dtype: np.dtype, taps: int, points: int) -> bool:
     """Whether numbers whose squares, times those of the taps, are so many never overflow; or their sums are exact."""
     n = 2 * points
     if dtype.kind not in "fc":
-        return _exact(math.sqrt(squares), n)
+        return _exact(math.sqrt(squares_), n)
     limit: float = float(np.finfo(dtype).max) / 64  # no sum in the transform is larger than its root
-    return squares * float(n * taps) ** 2 < limit
+    return squares_ * float(n * taps) ** 2 < limit
 
 
 def _exact(norms: float, n: int) -> bool:
@@ -177,7 +199,7 @@ def _exact(norms: float, n: int) -> bool:
 def why_not_fft(x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> str:
     """What in the numbers speaks against a ring of so many points; nothing if ''."""
     plain = x.dtype == taps.dtype and x.dtype.char in "fdFD" and _plain(x) and not fill
-    if plain and are_small(_squares(x) * _squares(taps), x.dtype, taps.size, points):
+    if plain and are_small(squares(x) * squares(taps), x.dtype, taps.size, points):
         return ""  # one look at the numbers
     largest = float(np.maximum(_largest(x), abs(fill)))  # NaN is the largest of all
     reach = largest * _largest(taps)
@@ -197,13 +219,13 @@ def _plain(x: np.ndarray) -> bool:
     return x.flags.forc and x.flags.aligned and x.dtype.isnative
 
 
-def _squares(x: np.ndarray) -> float:
-    """Their sum. Not by BLAS: its threads go on spinning where the work's own should run."""
+def squares(x: np.ndarray) -> float:
+    """The sum of the squares of floats. Not by BLAS: its threads go on spinning where the work's own should run."""
     if not _plain(x):
         x = np.flip(x)  # taps are turned round where a convolution is meant
     x = x if _plain(x) else np.array(x)
-    squares: float = _runtime.kernel("f32" if x.real.itemsize == 4 else "f64", "spectral").squares(x)
-    return squares
+    total: float = _runtime.kernel("f32" if x.real.itemsize == 4 else "f64", "spectral").squares(x)
+    return total
 
 
 def _largest(x: np.ndarray) -> float:
