@@ -286,8 +286,8 @@ def _fft_engine() -> str:
     try:
         import scipy.fft
     except ImportError:
-        return "numpy.fft"
-    return f"scipy.fft {scipy.__version__}"
+        return "its own; numpy.fft for what has no kernel"
+    return f"its own; scipy.fft {scipy.__version__} for what has no kernel"
 
 
 def show_config() -> None:

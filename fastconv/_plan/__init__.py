@@ -7,6 +7,7 @@
 - `grids`: work in two dimensions and more
 - `layers`: convolution layers and their gradients
 - `method`: which way is fastest, by a cost model
-- `spectral`: overlap-save and the FFT
+- `spectral`: correlation by transforms of blocks
+- `rings`: the sizes of these, and the factors by which they are split
 - `rank`: kernels that are an outer product
 """

@@ -24,7 +24,7 @@ from .calibration import CONSTANTS
 
 FFT_CALLS = 2e3  # what transforms take to be called and direct sums do not
 SMALL = 4e4  # direct sums of a grid that are done before anything else has been thought of
-LEAST_LOG = 9  # log2(N) of blocks that are worth it
+LEAST_LOG = 11  # N log2(N) of a block over its outputs, at the least
 LOOK = 1e5  # what it must take at least, where looking for factors is to cost no more than it saves
 DEARER = 1.15  # transforms, than measured on one thread: what they are beside sums on two
 DEARER_AXES = 1.25  # passes along axes, likewise
