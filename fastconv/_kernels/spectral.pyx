@@ -209,13 +209,21 @@ cdef inline void odd_ring(elem *x, Py_ssize_t n, const elem *w, const elem *wave
                 store(x, (r - k) * n + j, minus(a, b))
 
 
-cdef inline void odd(const Ring *ring, elem *x, const bint joins) noexcept nogil:
+cdef inline void odd_level(const Ring *ring, elem *x, const bint joins) noexcept nogil:
     if ring.radix == 3:
         odd_ring(x, ring.n, ring.odd, ring.waves, 3, joins)
     elif ring.radix == 5:
         odd_ring(x, ring.n, ring.odd, ring.waves, 5, joins)
     elif ring.radix == 7:
         odd_ring(x, ring.n, ring.odd, ring.waves, 7, joins)
+
+
+cdef void split_odd(const Ring *ring, elem *x) noexcept nogil:
+    odd_level(ring, x, False)
+
+
+cdef void join_odd(const Ring *ring, elem *x) noexcept nogil:
+    odd_level(ring, x, True)
 
 
 cdef inline void last4(elem *x, const elem *h, const elem *w) noexcept nogil:
@@ -338,7 +346,7 @@ cdef inline int lane_of(int e, bint pairs) noexcept nogil:
     return e // 2 + e % 2 * (LANES // 2) if pairs and LANES > 1 else e
 
 
-cdef inline void enter(const Ring *ring, elem *x, const elem *block, const bint pairs) noexcept nogil:
+cdef inline void enter_as(const Ring *ring, elem *x, const elem *block, const bint pairs) noexcept nogil:
     """IN block[2 M]   OUT x[M / L, 2, L], lanes being rings."""
     cdef Py_ssize_t t = 0, n = ring.points // LANES
     cdef pair f[LANES]
@@ -368,7 +376,7 @@ cdef inline void enter(const Ring *ring, elem *x, const elem *block, const bint 
         t += LANES
 
 
-cdef inline void leave(const Ring *ring, elem *block, const elem *x, const bint pairs) noexcept nogil:
+cdef inline void leave_as(const Ring *ring, elem *block, const elem *x, const bint pairs) noexcept nogil:
     """IN x   OUT block: the reverse."""
     cdef Py_ssize_t t = 0, n = ring.points // LANES
     cdef pair f[LANES]
@@ -398,15 +406,26 @@ cdef inline void leave(const Ring *ring, elem *block, const elem *x, const bint 
         t += LANES
 
 
+cdef void enter(const Ring *ring, elem *x, const elem *block, bint pairs) noexcept nogil:
+    if pairs:
+        enter_as(ring, x, block, True)
+    else:
+        enter_as(ring, x, block, False)
+
+
+cdef void leave(const Ring *ring, elem *block, const elem *x, bint pairs) noexcept nogil:
+    if pairs:
+        leave_as(ring, block, x, True)
+    else:
+        leave_as(ring, block, x, False)
+
+
 # --- a block --------------------------------------------------------------------------------------------
 
 cdef void transform(const Ring *ring, elem *x, const elem *block, bint pairs) noexcept nogil:
     """IN block   OUT x."""
-    if pairs:
-        enter(ring, x, block, True)
-    else:
-        enter(ring, x, block, False)
-    odd(ring, x, False)
+    enter(ring, x, block, pairs)
+    split_odd(ring, x)
     split(x, ring.n, ring.turns, ring.radix)
 
 
@@ -414,18 +433,16 @@ cdef void convolve(const Ring *ring, elem *out, elem *x, const elem *block, cons
                    bint pairs) noexcept nogil:
     """The block times h   IN block, h   OUT out, x."""
     cdef Py_ssize_t i
-    if pairs:
-        enter(ring, x, block, True)
-    else:
-        enter(ring, x, block, False)
-    odd(ring, x, False)
+    enter(ring, x, block, pairs)
+    split_odd(ring, x)
     for i in range(ring.radix):
         multiply(x + i * 2 * ring.n * LANES, h + i * 2 * ring.n * LANES, ring.n, ring.turns, ring.radix, i)
-    odd(ring, x, True)
-    if pairs:
-        leave(ring, out, x, True)
-    else:
-        leave(ring, out, x, False)
+    join_odd(ring, x)
+    leave(ring, out, x, pairs)
+
+
+cdef void read_row(const Frame *f, elem *to, const char *row, Py_ssize_t n) noexcept nogil:
+    take(f.type, to, row, f.xs1, n)
 
 
 cdef inline void beyond(const Frame *f, const char *row, const Py_ssize_t *where, Py_ssize_t first, Py_ssize_t last,
@@ -440,7 +457,7 @@ cdef inline void beyond(const Frame *f, const char *row, const Py_ssize_t *where
             to[j] = (<const elem *> (row + where[j] * f.xs1))[0]
     else:
         for j in range(first, last):
-            take(f.type, to + j, row + where[j] * f.xs1, f.xs1, 1)
+            read_row(f, to + j, row + where[j] * f.xs1, 1)
 
 
 cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t column, Py_ssize_t n,
@@ -459,7 +476,7 @@ cdef void pack(const Job *job, const char *x, Py_ssize_t row, Py_ssize_t rows, P
         j = source(row + i, f.rows, f.boundary0)
         if j != NOWHERE:
             inside = x + j * f.xs0
-            take(f.type, block + low, inside + (column + low) * f.xs1, f.xs1, high - low)
+            read_row(f, block + low, inside + (column + low) * f.xs1, high - low)
             beyond(f, inside, where, 0, low, block)
             beyond(f, inside, where, high, n, block)
         else:
