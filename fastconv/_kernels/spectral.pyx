@@ -19,7 +19,8 @@ loaded once for n butterflies, and no order of the values is ever undone. Radice
 transposition of squares of L vectors, so that lanes are rings of their own from there on and all is done in whole
 vectors. A ring that fits the cache is split, multiplied and joined before the next is looked at.
 
-Work: per complex vector 12 + 7 additions, products and both at once for the radix 4, two levels of the tree.
+Instructions for a vector of complex numbers, there and back: 8 additions and multiply-adds and 4 shuffles for each of
+the first log2 L levels, 7 for each other one, 4 for the product; docs/performance.rst tells what comes of them.
 """
 from cython.parallel cimport prange, threadid
 

@@ -12,8 +12,9 @@ import numpy as np
 from .. import _runtime
 
 RADICES = (1, 3, 5, 7)
-REMEMBERED = 1 << 17  # points of a ring whose factors are kept
+REMEMBERED = 1 << 18  # points of a ring whose factors are kept
 AT_ONCE = 1 << 12  # rings whose factors are computed at once
+DIRECT = 5  # levels whose factors are exponentials; those of a later one are products of two, which is as good
 LEAST = 1 << 8  # of the power of two in a ring: a square of vectors, whatever the instruction set
 
 
@@ -44,13 +45,22 @@ def _ring(name: str, points: int) -> Ring:
     levels = n.bit_length() // 2
     turns = np.empty((radix * (4**levels - 1) // 3, 3, 2, lanes), dtype)
     done = 0
-    for _ in range(levels):
-        for i in range(0, len(turn), AT_ONCE):
-            some = turn[i : i + AT_ONCE]
+    for level in range(levels):
+        if 0 < level <= DIRECT:
+            turn = _parts(turn, 4)
+        offsets = np.zeros(1)  # a ring of DIRECT has so many parts, modulo z^n - e^(2 pi i (t + offset) / len(offsets))
+        for digit in range(level - DIRECT):
+            offsets = (offsets[:, None] + 4**digit * np.arange(4)).reshape(-1)
+        some = max(AT_ONCE // len(offsets), 1)
+        for first in range(0, len(turn), some):
             for k in (1, 2, 3):
-                turns[done + i : done + i + len(some), k - 1] = _wave(some * k / 4, 1)
-        done += len(turn)
-        turn = _parts(turn, 4)
+                factor = k / (4 * len(offsets))
+                wave = _unit(turn[first : first + some] * factor)[:, None]
+                if len(offsets) > 1:
+                    wave = wave * _unit(offsets * factor)[:, None]
+                to = turns[done : done + wave.shape[0] * len(offsets), k - 1]
+                to[:, 0], to[:, 1] = wave.real.reshape(-1, lanes), wave.imag.reshape(-1, lanes)
+            done += wave.shape[0] * len(offsets)
     return points, n, radix, top, odd, _wave(np.arange(radix) / radix, -1).astype(dtype), turns
 
 
@@ -63,8 +73,13 @@ def _parts(turn: np.ndarray, radix: int) -> np.ndarray:
 
 
 def _wave(turn: np.ndarray, axis: int) -> np.ndarray:
-    """Real and imaginary part of e^(2 pi i turn); angles are at most an eighth of a turn, for their rounding."""
-    quarter = np.rint(turn * 4)
-    angle = 2 * np.pi * (turn - quarter / 4)
-    wave = np.exp(1j * angle) * np.array([1, 1j, -1, -1j])[quarter.astype(int) % 4]
+    """Real and imaginary part of e^(2 pi i turn)."""
+    wave = _unit(turn)
     return np.stack([wave.real, wave.imag], axis)
+
+
+def _unit(turn: np.ndarray) -> np.ndarray:
+    """e^(2 pi i turn); angles are at most an eighth of a turn, for their rounding."""
+    quarter = np.rint(turn * 4)
+    wave: np.ndarray = np.exp(2j * np.pi * (turn - quarter / 4)) * np.array([1, 1j, -1, -1j])[quarter.astype(int) % 4]
+    return wave

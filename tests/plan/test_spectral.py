@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy.signal
 from helpers import BOUNDARIES, KERNEL_DTYPES, layouts, name, normal
 
 from fastconv import _reference
@@ -70,6 +71,17 @@ def test_blocks_of_any_ring_give_one_result(dtype, rng):
             spectral.correlate(x, taps, (start,), "fill", 0, out, tiles, 1 + size % 2)
             bound = 4 * np.finfo(dtype).eps * 12 * np.linalg.norm(x, axis=1, keepdims=True) * np.linalg.norm(taps)
             assert (abs(out - expected) <= bound).all(), (k, start, count, size, zero)
+
+
+@pytest.mark.parametrize("radix", rings.RADICES)
+def test_rings_of_many_levels(radix, rng):
+    """Factors of late levels are products, and of long rings they are not kept."""
+    points = radix << 18
+    x, taps = normal(rng, 2 * points - 999, "f8"), normal(rng, 1000, "f8")
+    out = np.empty(2 * points, "f8")
+    spectral.correlate(x, taps[::-1], (-999,), "fill", 0, out, spectral.Tiles(out.shape, out.shape, points, 0), 1)
+    expected = scipy.signal.oaconvolve(x, taps)
+    assert abs(out - expected).max() <= 1e-14 * np.linalg.norm(taps) * abs(x).max() * 20
 
 
 @pytest.mark.parametrize("dtype", KERNEL_DTYPES, ids=name)
