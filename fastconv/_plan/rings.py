@@ -52,12 +52,10 @@ def _ring(name: str, points: int) -> Ring:
         for digit in range(level - DIRECT):
             offsets = (offsets[:, None] + 4**digit * np.arange(4)).reshape(-1)
         some = max(AT_ONCE // len(offsets), 1)
-        for first in range(0, len(turn), some):
+        for i in range(0, len(turn), some):
             for k in (1, 2, 3):
                 factor = k / (4 * len(offsets))
-                wave = _unit(turn[first : first + some] * factor)[:, None]
-                if len(offsets) > 1:
-                    wave = wave * _unit(offsets * factor)[:, None]
+                wave = _unit(turn[i : i + some] * factor)[:, None] * _unit(offsets * factor)[:, None]
                 to = turns[done : done + wave.shape[0] * len(offsets), k - 1]
                 to[:, 0], to[:, 1] = wave.real.reshape(-1, lanes), wave.imag.reshape(-1, lanes)
             done += wave.shape[0] * len(offsets)
