@@ -24,6 +24,7 @@ try:
 except ImportError:
     torch = None
 
+GREEN = "#5b8c5a"
 LONG = 0.4  # seconds of a call after which a peer gets no larger work
 COLOURS = {"fastconv": BLUE, "NumPy": "#8a6d3b", "SciPy, direct": "#c8563c", "SciPy, overlap-add": "#d99a3d",
            "SciPy": "#c8563c", "SciPy, ndimage": "#d99a3d", "OpenCV": "#5b8c5a", "PyTorch": "#7b5ea7"}
@@ -51,7 +52,9 @@ def roofline(machines: list[Machine], results: list[Result]) -> Figure:
         label(axes, 660, peak, f"{text}\n{peak:.0f} GFLOP/s", INK)
     label(axes, 1.0, 0.6 * machine.bandwidth / 1e9, f"memory\n{machine.bandwidth / 1e9:.0f} GB/s", INK)
     families = (("float32 1e6 by ", "1-D, float32", BLUE, "o"), ("float64 1e6 by ", "1-D, float64", BLUE, "s"),
-                ("float32 1024^2 by ", "2-D, float32", RED, "o"), ("float64 1024^2 by ", "2-D, float64", RED, "s"))
+                ("float32 1024^2 by ", "2-D, float32", RED, "o"), ("float64 1024^2 by ", "2-D, float64", RED, "s"),
+                ("blocks float32 1e6 ", "blocks, float32", GREEN, "o"),
+                ("blocks float64 1e6 ", "blocks, float64", GREEN, "s"))
     for start, text, colour, marker in families:
         family = [r for r in results if r.case.name.startswith(start) and "separable" not in r.case.name]
         at = [r.case.flops / r.case.moved for r in family]
@@ -61,7 +64,7 @@ def roofline(machines: list[Machine], results: list[Result]) -> Figure:
         if marker == "s":  # the same kernels
             continue
         for r, u, v in zip(family, at, rate, strict=True):
-            above = colour == BLUE
+            above = colour != RED
             axes.annotate(r.case.name.removeprefix(start), (u, v), (0, 9 if above else -9), textcoords="offset points",
                           ha="center", va="bottom" if above else "top", color=colour, fontsize=8)
     axes.set(xscale="log", yscale="log", xlim=(0.3, 620), ylim=(8, 700), xlabel="multiplications and additions a byte",

@@ -264,7 +264,7 @@ def blocks(dtype: str, n: int, points: int) -> Case:
     def call(workers: int) -> None:
         spectral.correlate(x[None], h, (0,), "fill", 0, y, tiles, workers)
 
-    return Case(f"{y.dtype.name} {n:.0e}".replace("e+0", "e") + f" by blocks of {size}", call,
+    return Case(f"blocks {y.dtype.name} {n:.0e}".replace("e+0", "e") + f" of {size}", call,
                 "f32" if x.real.itemsize == 4 else "f64", flops, x.nbytes + y.nbytes, block_share(dtype, points))
 
 
