@@ -94,7 +94,8 @@ def test_exact_for_images_that_take_several_threads(face, dtype, rng):
         options = {"stride": stride, "dilation": dilation}
         expected = scipy2d(face, a, k, mode, boundary, 1, **options)
         for workers in (1, 2, 3, 7):
-            same(ours(a, k, mode, boundary, 1, **options, workers=workers), expected, (taps, mode, workers))
+            result = ours(a, k, mode, boundary, 1, **options, method="direct", workers=workers)
+            same(result, expected, (taps, mode, workers))
 
 
 @FACES
