@@ -686,6 +686,7 @@ def correlate(cnp.ndarray x not None, int x_type, cnp.ndarray out not None, int 
         with nogil:
             reverse(&job, block, <const elem *> cnp.PyArray_DATA(kernel), <elem> (1 / <double> job.ring.points))
             transform(&job.ring, spectrum, block, pairs)
+        PyErr_CheckSignals()
         job.spectrum = spectrum
         step = workers * max(1, STEP // size)
         while done < blocks:
