@@ -26,6 +26,7 @@ from cython.parallel cimport prange, threadid
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport M_PI, cos, rint, sin
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -606,6 +607,48 @@ cdef double run(const Job *job, Py_ssize_t first, Py_ssize_t last, int workers, 
 def lanes():
     """Numbers of a vector: as many rings are beside each other."""
     return LANES
+
+
+cdef void factors_of(elem *w, const double *turn, Py_ssize_t rings, int level) noexcept nogil:
+    """w, w^2 and w^3 of the rings of a level, whose places in the tree are digits to the base 4   OUT w[rings, 3, 2, L]."""
+    cdef Py_ssize_t i, ring
+    cdef int lane, d
+    cdef double t, angle, quarter, re, im, re2, im2
+    for i in range(rings):
+        ring = i & ((<Py_ssize_t> 1 << 2 * level) - 1)
+        for lane in range(LANES):
+            t = turn[(i >> 2 * level) * LANES + lane]
+            for d in range(level - 1, -1, -1):
+                t = (t + (ring >> 2 * d & 3)) / 4
+            quarter = rint(t)                           # of w: t / 4 turns
+            angle = (t - quarter) * (M_PI / 2)          # an eighth of a turn at most, for its rounding
+            re, im = cos(angle), sin(angle)
+            if <int> quarter & 1:
+                re, im = -im, re
+            if <int> quarter & 2:
+                re, im = -re, -im
+            re2, im2 = re * re - im * im, 2 * re * im
+            w[lane], w[LANES + lane] = <elem> re, <elem> im
+            w[2 * LANES + lane], w[3 * LANES + lane] = <elem> re2, <elem> im2
+            w[4 * LANES + lane], w[5 * LANES + lane] = <elem> (re * re2 - im * im2), <elem> (re * im2 + im * re2)
+        w += 6 * LANES
+
+
+def factors(cnp.ndarray out not None, cnp.ndarray turn not None, int radix, int levels):
+    """Those by which rings are split by 4, level by level; see Ring.
+
+    out : (radix (4^levels - 1) / 3, 3, 2, L), contiguous, of the module's type   OUT
+    turn : (radix, L), contiguous, float64: the first rings are modulo z^n - e^(2 pi i turn)   IN
+    """
+    cdef elem *w = <elem *> cnp.PyArray_DATA(out)
+    cdef Py_ssize_t rings = radix
+    cdef int level
+    for level in range(levels):
+        with nogil:
+            factors_of(w, <const double *> cnp.PyArray_DATA(turn), rings, level)
+        PyErr_CheckSignals()
+        w += rings * 6 * LANES
+        rings *= 4
 
 
 def squares(cnp.ndarray x not None):

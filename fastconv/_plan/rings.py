@@ -13,8 +13,6 @@ from .. import _runtime
 
 RADICES = (1, 3, 5, 7)
 REMEMBERED = 1 << 18  # points of a ring whose factors are kept
-AT_ONCE = 1 << 12  # rings whose factors are computed at once
-DIRECT = 5  # levels whose factors are exponentials; those of a later one are products of two, which is as good
 LEAST = 1 << 8  # of the power of two in a ring: a square of vectors, whatever the instruction set
 
 
@@ -34,7 +32,8 @@ def ring(name: str, points: int) -> Ring:
 
 def _ring(name: str, points: int) -> Ring:
     dtype = np.dtype(name[0] + str(int(name[1:]) // 8))
-    lanes, turn, first = _runtime.kernel(name, "spectral").lanes(), np.array([0.25]), []
+    kernel = _runtime.kernel(name, "spectral")
+    lanes, turn, first = kernel.lanes(), np.array([0.25]), []
     n, radix = points // lanes & -(points // lanes), points // (points & -points)
     while len(turn) < lanes:
         first.append(_wave(turn / 2, -1))
@@ -44,21 +43,7 @@ def _ring(name: str, points: int) -> Ring:
     turn = np.concatenate([(turn[None] + k) / radix for k in range(radix)])  # [ring, lane]
     levels = n.bit_length() // 2
     turns = np.empty((radix * (4**levels - 1) // 3, 3, 2, lanes), dtype)
-    done = 0
-    for level in range(levels):
-        if 0 < level <= DIRECT:
-            turn = _parts(turn, 4)
-        offsets = np.zeros(1)  # a ring of DIRECT has so many parts, modulo z^n - e^(2 pi i (t + offset) / len(offsets))
-        for digit in range(level - DIRECT):
-            offsets = (offsets[:, None] + 4**digit * np.arange(4)).reshape(-1)
-        some = max(AT_ONCE // len(offsets), 1)
-        for i in range(0, len(turn), some):
-            for k in (1, 2, 3):
-                factor = k / (4 * len(offsets))
-                wave = _unit(turn[i : i + some] * factor)[:, None] * _unit(offsets * factor)[:, None]
-                to = turns[done : done + wave.shape[0] * len(offsets), k - 1]
-                to[:, 0], to[:, 1] = wave.real.reshape(-1, lanes), wave.imag.reshape(-1, lanes)
-            done += wave.shape[0] * len(offsets)
+    kernel.factors(turns, np.ascontiguousarray(turn), radix, levels)
     return points, n, radix, top, odd, _wave(np.arange(radix) / radix, -1).astype(dtype), turns
 
 
@@ -71,13 +56,7 @@ def _parts(turn: np.ndarray, radix: int) -> np.ndarray:
 
 
 def _wave(turn: np.ndarray, axis: int) -> np.ndarray:
-    """Real and imaginary part of e^(2 pi i turn)."""
-    wave = _unit(turn)
-    return np.stack([wave.real, wave.imag], axis)
-
-
-def _unit(turn: np.ndarray) -> np.ndarray:
-    """e^(2 pi i turn); angles are at most an eighth of a turn, for their rounding."""
+    """Real and imaginary part of e^(2 pi i turn); angles are at most an eighth of a turn, for their rounding."""
     quarter = np.rint(turn * 4)
-    wave: np.ndarray = np.exp(2j * np.pi * (turn - quarter / 4)) * np.array([1, 1j, -1, -1j])[quarter.astype(int) % 4]
-    return wave
+    wave = np.exp(2j * np.pi * (turn - quarter / 4)) * np.array([1, 1j, -1, -1j])[quarter.astype(int) % 4]
+    return np.stack([wave.real, wave.imag], axis)

@@ -75,7 +75,7 @@ def test_blocks_of_any_ring_give_one_result(dtype, rng):
 
 @pytest.mark.parametrize("radix", rings.RADICES)
 def test_rings_of_many_levels(radix, rng):
-    """Factors of late levels are products, and of long rings they are not kept."""
+    """The factors of long rings are not kept."""
     points = radix << 18
     x, taps = normal(rng, 2 * points - 999, "f8"), normal(rng, 1000, "f8")
     out = np.empty(2 * points, "f8")
