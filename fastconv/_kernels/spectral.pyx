@@ -610,7 +610,7 @@ def lanes():
 
 
 cdef void factors_of(elem *w, const double *turn, Py_ssize_t rings, int level) noexcept nogil:
-    """w, w^2 and w^3 of the rings of a level, whose places in the tree are digits to the base 4   OUT w[rings, 3, 2, L]."""
+    """w, w^2, w^3 of the rings of a level; the digits of a number, base 4, are its way   OUT w[rings, 3, 2, L]."""
     cdef Py_ssize_t i, ring
     cdef int lane, d
     cdef double t, angle, quarter, re, im, re2, im2
