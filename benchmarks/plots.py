@@ -27,7 +27,7 @@ except ImportError:
 GREEN = "#5b8c5a"
 LONG = 0.4  # seconds of a call after which a peer gets no larger work
 COLOURS = {"fastconv": BLUE, "NumPy": "#8a6d3b", "SciPy, direct": "#c8563c", "SciPy, overlap-add": "#d99a3d",
-           "SciPy": "#c8563c", "SciPy, ndimage": "#d99a3d", "OpenCV": "#5b8c5a", "PyTorch": "#7b5ea7"}
+           "SciPy": "#c8563c", "SciPy, ndimage": "#d99a3d", "OpenCV": GREEN, "PyTorch": "#7b5ea7"}
 Calls = dict[str, Callable[[], Any]]
 
 

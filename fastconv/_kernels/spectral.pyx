@@ -553,7 +553,7 @@ cdef double tile(const Job *job, Py_ssize_t number, char *scratch) noexcept nogi
     cdef Py_ssize_t column = number % job.tiles_across * job.width, row, rows, columns, b, i, at
     cdef Py_ssize_t group = f.group, over0, over1
     cdef elem *block = <elem *> scratch
-    cdef elem *spectrum = block + up(2 * job.ring.points, LANES)
+    cdef elem *spectrum = block + 2 * job.ring.points
     cdef const elem *from_
     cdef double squares
     b = number // job.tiles_across
@@ -707,7 +707,7 @@ def correlate(cnp.ndarray x not None, int x_type, cnp.ndarray out not None, int 
         job.batch_shape[i], job.batch_xs[i], job.batch_os[i] = x.shape[i], x.strides[i], out.strides[i]
         blocks *= x.shape[i]
     if blocks * job.rows * job.columns == 0:
-        return
+        return 0.0
     job.tiles_down = (job.rows + job.height - 1) // job.height
     job.tiles_across = (job.columns + job.width - 1) // job.width
     blocks *= job.tiles_down * job.tiles_across

@@ -81,15 +81,13 @@ def correlate(
     windows = Windows(tuple(start), tuple(stride), tuple(dilation), boundary, fill)
     way = _way(x, kernel, y.shape, windows, name, method)
     to = y if takes(y, x, kernel) else np.empty(y.shape, dtype)
-    done = way.tiles is not None and by_fft(x, kernel, to, windows, way.tiles, threads)
-    if way.tiles is not None and not done:  # the numbers were not for it
-        way = _way(x, kernel, y.shape, windows, name, method, False)
-    if done:
-        pass
-    elif way.factors is not None:
-        by_axes(x, kernel, way.factors, to, windows, name, threads)
-    else:
-        by_sums(x, kernel, to, windows, name, threads)
+    if way.tiles is None or not by_fft(x, kernel, to, windows, way.tiles, threads):
+        if way.tiles is not None:  # the numbers were not for it
+            way = _way(x, kernel, y.shape, windows, name, method, False)
+        if way.factors is not None:
+            by_axes(x, kernel, way.factors, to, windows, name, threads)
+        else:
+            by_sums(x, kernel, to, windows, name, threads)
     if to is not y:
         np.copyto(y, to)
     return y
@@ -323,6 +321,4 @@ def by_fft(
     squares = spectral.correlate(
         x.transpose(order), taps, start, windows.boundary, fill, out.transpose(order), tiles, threads
     )
-    if costs.are_small(squares, x.dtype, taps.size, tiles.points):
-        return True
-    return not costs.why_not_fft(x, kernel, tiles.points, fill if windows.boundary == "fill" else 0)
+    return costs.were_right(squares, x, kernel, tiles.points, fill if windows.boundary == "fill" else 0)

@@ -86,9 +86,7 @@ def _by_fft(
         kernel, begin = taps[:, None], [start, 0]
     kernel = kernel.astype(costs.transformed(kernel.dtype), copy=False)
     squares = spectral.correlate(x, kernel, begin, "fill", 0, out, blocks, threads)
-    if costs.are_small(squares, taps.dtype, len(taps), blocks.points):
-        return True
-    return not costs.why_not_fft(x, taps, blocks.points)
+    return costs.were_right(squares, x, taps, blocks.points)
 
 
 def _direct(

@@ -68,8 +68,7 @@ def line_tiles(
     kernel = (taps, *(1 for _ in beside))
     whole = (*spectral.whole_sides((n,), (taps,), (start,), count[:1], True), *beside)
     blocks = spectral.tiles(_DTYPES[name], kernel, count, whole, method == "fft")
-    lines = math.prod(shape) // math.prod(count)
-    cost = lines * blocks.work * costs(name).fft * DEARER + FFT_CALLS
+    cost = transforms(name, blocks, math.prod(shape) // math.prod(count))
     return blocks if method != "auto" or cost < direct(name, (taps,), math.prod(shape)) else None
 
 
@@ -89,6 +88,11 @@ def direct(name: str, kernel: tuple[int, ...], outputs: int) -> float:
     cost = costs(name)
     taps, row = math.prod(kernel), max(kernel, default=1)
     return outputs * (taps * (cost.mac2 if taps > row else cost.mac) + cost.sample)
+
+
+def transforms(name: str, tiles: spectral.Tiles, arrays: int) -> float:
+    """What transforms of so many arrays take, in these tiles."""
+    return arrays * tiles.work * costs(name).fft * DEARER + FFT_CALLS
 
 
 def separable(name: str, kernel: tuple[int, ...], outputs: int, terms: int) -> float:
@@ -176,7 +180,7 @@ def fft_way(grid: Grid, kernel: np.ndarray) -> tuple[float, Way]:
     sizes = (tuple(numbers[a] for a in axes) for numbers in (kernel.shape, grid.outputs, whole))
     tiles = spectral.tiles(_DTYPES[grid.name], *sizes)
     arrays = math.prod(m for a, m in enumerate(grid.outputs) if a not in axes)
-    return arrays * tiles.work * costs(grid.name).fft * DEARER + FFT_CALLS, Way("fft", tiles=tiles)
+    return transforms(grid.name, tiles, arrays), Way("fft", tiles=tiles)
 
 
 def are_small(squares_: float, dtype: np.dtype, taps: int, points: int) -> bool:
@@ -186,6 +190,11 @@ def are_small(squares_: float, dtype: np.dtype, taps: int, points: int) -> bool:
         return _exact(math.sqrt(squares_), n)
     limit: float = float(np.finfo(dtype).max) / 64  # no sum in the transform is larger than its root
     return squares_ * float(n * taps) ** 2 < limit
+
+
+def were_right(squares_: float, x: np.ndarray, taps: np.ndarray, points: int, fill: Any = 0) -> bool:
+    """Whether the result of transforms that saw numbers of such squares, times those of the taps, counts."""
+    return are_small(squares_, x.dtype, taps.size, points) or not why_not_fft(x, taps, points, fill)
 
 
 def _exact(norms: float, n: int) -> bool:
